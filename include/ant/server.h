@@ -1,0 +1,162 @@
+/*
+ * Servers: processes made from a program and found under function ids.
+ *
+ * The callbacks below run in a loop of the library's, which is written on ant_receive in a page (src/core/server.c); a
+ * program may bring a loop of its own instead (`run`). Paper: sections 2.3 and 2.4.
+ */
+#ifndef ANT_SERVER_H
+#define ANT_SERVER_H
+
+#include <ant/base.h>
+#include <ant/request.h>
+
+ANT_BEGIN_DECLS
+
+struct ant_program;
+
+/* Why `start` is called. */
+enum ant_start_reason {
+    ANT_START_FRESH, /* by ant_serve: there is no state yet */
+    ANT_START_SWAP,  /* by ant_swap: state, requests and function ids of a predecessor are waiting */
+};
+
+/* What a program's callbacks are given. The core writes it; context is the program's. */
+struct ant_server {
+    const struct ant_program *program;
+    enum ant_start_reason reason;
+    uint32_t function;   /* the function id that it was first created under */
+    uint32_t generation; /* 1 for a fresh one; during a swap's `start` the one that it will have */
+    const void *state;   /* the state area, or NULL. In `start` after a swap it is still the old server's: read only */
+    size_t state_bytes;  /* its length, in whole pages */
+    void *context;       /* for whatever does not outlive this generation; NULL at first */
+};
+
+/*
+ * Builds the state of one version from that of another, on the new server's thread, while nobody serves.
+ *
+ * old_state, old_bytes: read only; NULL and 0 if the old server had none. Its areas may be named in the new state: all of the
+ *   old server's areas pass to the new one. The area old_state itself is freed after the swap has committed.
+ * new_state: gets an area allocated here with ant_ica_alloc, or NULL for no state.
+ * Returns 0 or a negative errno value, which rolls the swap back.
+ */
+struct ant_transformer {
+    uint32_t from_version;
+    uint32_t to_version;
+    int (*transform)(struct ant_server *self, const void *old_state, size_t old_bytes, void **new_state);
+};
+
+/*
+ * A program that a server can run. It, and what it points to, must stay valid as long as a server runs it.
+ *
+ * Requests reach it through `request` and `result`, or through its own loop `run`: one of the two ways, not both.
+ * A callback may reply at once or keep the request and reply later, from any callback.
+ */
+struct ant_program {
+    uint32_t abi;           /* ANT_ABI */
+    uint32_t version;       /* the program's own, for reports */
+    uint32_t state_version; /* the layout of its state: same number, same layout */
+    const char *name;
+    /* Makes it ready: allocates its state (ant_state_set), or takes over its predecessor's. Not 0: it will not serve. May be NULL. */
+    int (*start)(struct ant_server *self);
+    /* A request to answer. */
+    void (*request)(struct ant_server *self, struct ant_request *rq);
+    /* The result of a request that it, or its predecessor, sent asynchronously; rq is its own again. NULL: it is freed. */
+    void (*result)(struct ant_server *self, struct ant_request *rq);
+    /* It was asked to end (not: replaced). May still reply. May be NULL. */
+    void (*stop)(struct ant_server *self);
+    /* Its own loop on ant_receive; what it returns is its exit status. */
+    int (*run)(struct ant_server *self);
+    const struct ant_transformer *transformers; /* the versions whose state it can take over, beside its own */
+    size_t transformer_count;
+};
+
+/* A field that is 0 has its default. */
+struct ant_server_options {
+    const char *name;         /* of the process; default: the program's */
+    int priority;             /* default: the caller's */
+    size_t stack_bytes;       /* default: the core's config */
+    uint32_t queue_limit;     /* requests queued at most; default: no limit but the pool */
+    int64_t start_timeout_ns; /* how long `start` may take; default 10 s */
+};
+
+/*
+ * Creates a server under a function id and waits until its `start` has returned.
+ *
+ * function: not 0; more ids can be added with ant_function_add.
+ * program: borrowed for as long as it serves. options: NULL for all defaults; borrowed during the call.
+ * pid: gets the server's id, if not NULL; it stays the same through swaps.
+ *
+ * Errors:
+ *   -EINVAL     function is 0, the program is NULL or has no name, neither `request` nor `run`, or both, transformers NULL with
+ *               a count, or an option has a value that is not allowed
+ *   -EPROTO     the program was built for another ABI
+ *   -EEXIST     somebody serves that function already
+ *   -EAGAIN     max_processes run already, or the host has no thread to give
+ *   -ENOMEM     no memory or no addresses
+ *   -EOWNERDEAD it ended in `start`
+ *   -ETIMEDOUT  `start` took longer than start_timeout_ns; it is abandoned (see ant_swap)
+ *   -EDEADLK    (`virtual`) nobody is ready and no timer is set
+ *   -ESHUTDOWN  the core is shutting down, or the caller was asked to stop
+ *   -EPERM      the calling thread is no process
+ *   any other   what `start` returned
+ */
+ANT_API int ant_serve(uint32_t function, const struct ant_program *program, const struct ant_server_options *options,
+                      ant_pid *pid);
+
+/*
+ * Registers a further function id for the calling process. Any process may serve, with ant_receive; only those made by
+ * ant_serve can be swapped. In a new server's `start` the id is reserved, and registered when it commits.
+ *
+ * Errors:
+ *   -EINVAL  function is 0
+ *   -EEXIST  somebody serves it already, or has reserved it
+ *   -ENOMEM  no memory
+ *   -EPERM   the calling thread is no process
+ */
+ANT_API int ant_function_add(uint32_t function);
+
+/*
+ * Removes a function id of the calling process. Requests already queued are still served; new ones get -ESRCH.
+ *
+ * Errors:
+ *   -EINVAL  function is 0
+ *   -ESRCH   nobody serves it
+ *   -EPERM   another process serves it, the caller is a new server that has not been registered yet; or the calling thread is
+ *            no process
+ */
+ANT_API int ant_function_remove(uint32_t function);
+
+/*
+ * Tells which process serves a function.
+ *
+ * Errors:
+ *   -EINVAL  function is 0, or pid is NULL
+ *   -ESRCH   nobody serves it
+ *   -EPERM   the calling thread is no process
+ */
+ANT_API int ant_lookup(uint32_t function, ant_pid *pid);
+
+/*
+ * Makes an area the state of the calling server: what the next version of it will be given.
+ *
+ * state: an area of the calling server's, or NULL for none. The area set before stays the server's, as any other.
+ *
+ * Errors:
+ *   -EFAULT  state is the address of no area
+ *   -EINVAL  state points inside an area or at a request, or the caller is no server made by ant_serve
+ *   -EPERM   the area is another process's, or the predecessor's (which is the state already); or the calling thread is
+ *            no process
+ */
+ANT_API int ant_state_set(void *state);
+
+/*
+ * The state of the calling server, to write to.
+ *
+ * NULL when it has none, while it is still the predecessor's (in `start`, before the swap has committed), and from anyone
+ * who is no server.
+ */
+ANT_API void *ant_state(void);
+
+ANT_END_DECLS
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * Swap: replacing a server while it serves.
+ *
+ * The endpoint passes whole and at once: queued requests and results, requests in service, requests still out, the
+ * window with every area, state, function ids. Paper: section 2.4, Fig. 5, whose twelve steps are those below.
+ */
+#ifndef ANT_SWAP_H
+#define ANT_SWAP_H
+
+#include <ant/base.h>
+#include <ant/server.h>
+
+ANT_BEGIN_DECLS
+
+/* The twelve steps, as in the paper. Until step 8 has committed, any failure leaves the old server serving. */
+enum ant_swap_step {
+    ANT_SWAP_REQUEST = 1,       /* the requester asks for the swap */
+    ANT_SWAP_CREATE = 2,        /* the core creates the new server */
+    ANT_SWAP_NOTIFY = 3,        /* the core notifies the old server, and wakes it */
+    ANT_SWAP_LOOK = 4,          /* the old server sees the notice, before any request or result */
+    ANT_SWAP_WAKE_REQUESTER = 5,/* the old server gives up its loop and wakes the requester */
+    ANT_SWAP_START = 6,         /* the core starts the new server: transformer, then `start` */
+    ANT_SWAP_REGISTER = 7,      /* the new server asks to be registered */
+    ANT_SWAP_HAND_OVER = 8,     /* the core hands everything over: the point of no return */
+    ANT_SWAP_WAKE_OLD = 9,      /* the core wakes the old server */
+    ANT_SWAP_WAKE_AGAIN = 10,   /* the core wakes the requester */
+    ANT_SWAP_RETURN = 11,       /* the requester's call returns */
+    ANT_SWAP_EXIT = 12,         /* the old server exits */
+};
+
+/* A field that is 0 has its default. */
+struct ant_swap_options {
+    int64_t quiesce_timeout_ns; /* from the notice until the old server gives up its loop; default 5 s */
+    int64_t start_timeout_ns;   /* for transformer and `start` together; default 5 s */
+    const struct ant_transformer *transformers; /* looked at before the program's own */
+    size_t transformer_count;
+};
+
+/* Of one kind of thing that is handed over: at_notice + arrived - left = handed_over. */
+struct ant_swap_count {
+    uint32_t at_notice;   /* there when the old server was notified */
+    uint32_t arrived;     /* come since */
+    uint32_t left;        /* gone since: taken, answered, withdrawn */
+    uint32_t handed_over; /* counted in the queue that the new server took over */
+};
+
+struct ant_swap_report {
+    int error;               /* 0: the new server serves; else why the old one still does */
+    enum ant_swap_step step; /* the step that failed; ANT_SWAP_EXIT or ANT_SWAP_RETURN when none did */
+    uint32_t function;
+    uint32_t generation;     /* of the server that serves now */
+    uint32_t old_version, new_version;
+    uint64_t step_time_ns[13]; /* [1] to [12]: when each step was reached; 0: not (yet). [0] is unused */
+    uint64_t swap_ns;        /* from step 1 to step 11: the paper's swap time */
+    uint64_t blackout_ns;    /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive */
+    uint64_t transform_ns;   /* of the blackout: in the transformer */
+    uint64_t start_ns;       /* of the blackout: in `start` */
+    /* Where swap_ns went; the four add up to it. */
+    uint64_t base_ns;            /* the swap's own work, `start` and transformer included */
+    uint64_t request_work_ns;    /* the old server was finishing a request */
+    uint64_t result_work_ns;     /* ... a result */
+    uint64_t higher_priority_ns; /* others ran, or the parties waited for the processor */
+    struct ant_swap_count queued_requests, queued_results, in_service, outstanding;
+    size_t state_bytes;      /* of the state handed over */
+    bool abandoned;          /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
+    uint32_t swallowed;      /* rolled back: requests that the new server had sent, whose results will be dropped */
+};
+
+/*
+ * Replaces the server of a function by another program, and waits until that is done or rolled back.
+ *
+ * The new server has the old one's id, priority, window and function ids. The old one is replaced at its quiescent point:
+ * when it next looks for a message. While a swap of it goes on, the caller runs above the server's priority, so
+ * that its deadlines hold.
+ *
+ * function: any function id of the server. program: as in ant_serve. options: NULL for all defaults; borrowed during the call.
+ * report: filled, if not NULL, on every return but -EINVAL, -EPERM, -EPROTO, -ESRCH, -EBUSY; step 12 may still be ahead (ant_swap_last).
+ * Any process. A server that swaps itself is at its quiescent point: the call returns only if it fails, and what it
+ * has in service is handed over.
+ *
+ * Errors, nothing touched:
+ *   -EINVAL    function is 0, the program is not one that ant_serve would take, or an option has a value that is not allowed
+ *   -EPROTO    the program was built for another ABI
+ *   -ESRCH     nobody serves that function
+ *   -ENOTSUP the server was not made by ant_serve; or the state versions differ and there is no transformer
+ *   -EBUSY     a swap of that server is going on, or the caller is a new server that has not been registered yet
+ *   -EAGAIN    the host has no thread to give, or no process is free
+ *   -ENOMEM    no memory
+ *   -EPERM     the calling thread is no process
+ * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed:
+ *   -ETIMEDOUT a time limit passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung;
+ *              the new server is abandoned: it ends when it next calls into the core, and cannot commit
+ *   -EOWNERDEAD the new server ended in `start`
+ *   -ECANCELED the old server ended before it gave up its loop; its function ids are gone
+ *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
+ *   -ESHUTDOWN the caller was asked to stop
+ *   any other  what `start` or the transformer returned
+ *
+ * Paper: section 2.4, steps 1 to 12.
+ */
+ANT_API int ant_swap(uint32_t function, const struct ant_program *program, const struct ant_swap_options *options,
+                     struct ant_swap_report *report);
+
+/*
+ * Gives up the calling server's loop, after ant_receive returned ANT_SWAP. For programs with a loop of their own.
+ *
+ * If the swap commits, the call never returns: the process goes on as the new server, and this thread ends (no C++
+ * destructors or cleanup handlers run). It returns only if the swap was rolled back.
+ *
+ * Errors:
+ *   -ECANCELED the swap was rolled back; go on serving
+ *   -EINVAL    the caller has not been told of a swap
+ *   -EPERM     the calling thread is no process
+ *
+ * Paper: section 2.4, steps 5, 9 and 12.
+ */
+ANT_API int ant_swap_accept(void);
+
+/*
+ * The report of the last swap of a server that ended, committed or rolled back; with step 12, once it has happened.
+ *
+ * Errors:
+ *   -EINVAL  function is 0, or report is NULL
+ *   -ESRCH   nobody serves that function
+ *   -ENOENT  it was never swapped
+ *   -EPERM   the calling thread is no process
+ */
+ANT_API int ant_swap_last(uint32_t function, struct ant_swap_report *report);
+
+/* The name of a step, "request" to "exit"; "?" for any other value. Any thread. The text is constant. */
+ANT_API const char *ant_swap_step_name(enum ant_swap_step step);
+
+ANT_END_DECLS
+
+#endif
