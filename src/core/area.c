@@ -1,0 +1,170 @@
+/* Areas of processes: the ICA calls, and what the rest of the core does with areas. */
+#include "core/core.h"
+
+#include <errno.h>
+
+/* ---- for the rest of the core ---- */
+
+static void set_plain(struct antk_core *core, uint32_t frame)
+{
+    struct antk_record *record = antk_record(core, frame);
+    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
+    atomic_store(&record->tag, antk_tag(ANTK_PLAIN, 0, (uint32_t)(tag >> 32)));
+}
+
+int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame)
+{
+    struct antk_core *core = ep->core;
+    antk_lock(&core->pool_lock);
+    int rc = antk_area_take(core->pool, pages, frame);
+    antk_unlock(&core->pool_lock);
+    if (rc != 0)
+        return rc;
+    set_plain(core, *frame);
+    antk_pool_area(core->pool, *frame)->tag = incarnation;
+    rc = antk_area_attach(core->pool, &ep->window, *frame);
+    if (rc != 0) {
+        antk_lock(&core->pool_lock);
+        antk_area_put(core->pool, *frame);
+        antk_unlock(&core->pool_lock);
+        return rc;
+    }
+    atomic_fetch_add_explicit(&ep->pages, pages, memory_order_relaxed);
+    antk_trace_add(core, ep->index, ANT_EVENT_ALLOC, *frame, (int64_t)pages);
+    return 0;
+}
+
+int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_core *core = ep->core;
+    size_t pages = antk_pool_area(core->pool, frame)->pages;
+    int rc = antk_area_detach(core->pool, &ep->window, frame);
+    if (rc != 0) {
+        antk_log(&core->log, ANT_LOG_ERROR, "process %u (%s): the area at frame %u cannot be detached: %s", ep->index,
+                 ep->name, frame, ant_strerror(rc));
+        return rc;
+    }
+    set_plain(core, frame);
+    atomic_fetch_sub_explicit(&ep->pages, pages, memory_order_relaxed);
+    antk_lock(&core->pool_lock);
+    antk_area_put(core->pool, frame);
+    antk_unlock(&core->pool_lock);
+    antk_trace_add(core, ep->index, ANT_EVENT_FREE, frame, (int64_t)pages);
+    return 0;
+}
+
+int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame)
+{
+    if (from == to)
+        return 0;
+    size_t pages = antk_pool_area(from->core->pool, frame)->pages;
+    int rc = antk_area_remap(from->core->pool, &from->window, &to->window, frame);
+    if (rc == 0) {
+        atomic_fetch_sub_explicit(&from->pages, pages, memory_order_relaxed);
+        atomic_fetch_add_explicit(&to->pages, pages, memory_order_relaxed);
+    }
+    return rc;
+}
+
+void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
+{
+    struct antk_core *core = ep->core;
+    size_t frames = antk_pool_pages(core->pool);
+    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
+        struct antk_area *area = antk_pool_area(core->pool, frame);
+        if (atomic_load(&area->owner) != ep->window.id)
+            continue;
+        bool carried = antk_tag_state(atomic_load(&antk_record(core, frame)->tag)) == ANTK_CARRIED;
+        if ((carried && !last) || (incarnation != 0 && area->tag != incarnation))
+            continue;
+        antk_area_drop(ep, frame);
+    }
+}
+
+void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
+{
+    size_t frames = antk_pool_pages(core->pool);
+    *areas = 0;
+    *pages = 0;
+    for (uint32_t frame = 0; frame < frames; frame++)
+        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != 0)
+            ++*areas;
+    for (uint32_t i = 0; i < core->config.max_processes; i++)
+        *pages += atomic_load(&core->endpoints[i].pages);
+}
+
+int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
+{
+    struct antk_core *core = self->core;
+    int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);
+    if (rc != 0)
+        return rc;
+    enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, *frame)->tag));
+    if (state == ANTK_CARRIED || state == ANTK_QUEUED || state == ANTK_RESULT || state == ANTK_DONE)
+        return -EPERM; /* in the window already, but not received */
+    if (self->candidate && antk_pool_area(core->pool, *frame)->tag != self->incarnation)
+        return -EPERM; /* the predecessor's */
+    return state == ANTK_PLAIN ? 0 : -EINVAL;
+}
+
+/* ---- the calls ---- */
+
+int ant_ica_alloc(size_t pages, void **area)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!area || pages == 0 || pages > antk_pool_pages(self->core->pool))
+        return -EINVAL;
+    uint32_t frame;
+    int rc = antk_area_new(self->endpoint, pages, self->incarnation, &frame);
+    if (rc == 0)
+        *area = antk_area_address(&self->endpoint->window, frame);
+    return rc;
+}
+
+int ant_ica_free(void *area)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    uint32_t frame;
+    int rc = antk_own_area(self, area, &frame);
+    if (rc != 0)
+        return rc;
+    if (antk_is_state(self, frame))
+        return -EBUSY;
+    return antk_area_drop(self->endpoint, frame);
+}
+
+int ant_ica_info(const void *area, struct ant_ica_info *info)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!info)
+        return -EINVAL;
+    uint32_t frame;
+    int rc = antk_area_find(self->core->pool, &self->endpoint->window, area, &frame);
+    if (rc != 0)
+        return rc;
+    info->pages = antk_pool_area(self->core->pool, frame)->pages;
+    info->frame = frame;
+    info->contiguity = antk_area_contiguity(self->core->pool, &self->endpoint->window, frame);
+    return 0;
+}
+
+int ant_ica_stats(struct ant_ica_stats *stats)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!stats)
+        return -EINVAL;
+    stats->page_count = antk_pool_pages(self->core->pool);
+    stats->own_pages = atomic_load(&self->endpoint->pages);
+    antk_lock(&self->core->pool_lock);
+    antk_pool_stats(self->core->pool, &stats->free_pages, &stats->largest_free_run);
+    antk_unlock(&self->core->pool_lock);
+    return 0;
+}

@@ -1,0 +1,151 @@
+/* Candidates: see candidate.h. */
+#include "core/candidate.h"
+#include "core/function.h"
+
+#include <errno.h>
+
+void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops, struct antk_endpoint *ep,
+                         const struct ant_program *program, struct antk_body *requester)
+{
+    c->ops = ops;
+    c->endpoint = ep;
+    c->program = program;
+    c->requester = requester;
+    c->state = ANTK_NO_FRAME;
+    atomic_store(&c->refs, 1);
+}
+
+void antk_candidate_put(struct antk_candidate *c)
+{
+    if (atomic_fetch_sub(&c->refs, 1) == 1)
+        c->ops->destroy(c);
+}
+
+/* ---- on the candidate's thread ---- */
+
+static int candidate_main(struct antk_body *self)
+{
+    struct antk_candidate *c = self->candidate;
+    while (!atomic_load(&c->go)) {
+        if (antk_candidate_fate(c) != ANTK_PENDING)
+            return 0;
+        antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", 0, true});
+    }
+    int rc = c->ops->prepare(c);
+    if (rc == 0 && c->program->start)
+        rc = c->program->start(&self->server);
+    if (rc != 0) {
+        antk_candidate_cancel(c, rc);
+        return rc;
+    }
+    c->ops->enroll(c);
+    if (antk_candidate_fate(c) != ANTK_COMMITTED)
+        return 0;
+    self->candidate = NULL;
+    antk_candidate_put(c);
+    return antk_server_loop(self);
+}
+
+/* Its requester may have given up waiting (abandoned), or wait for this. */
+void antk_candidate_ended(struct antk_body *self)
+{
+    struct antk_candidate *c = self->candidate;
+    struct antk_endpoint *ep = self->endpoint;
+    antk_candidate_cancel(c, -EOWNERDEAD);
+    antk_functions_remove(ep, self->incarnation);
+    c->swallowed = antk_requests_disown(ep, self->incarnation);
+    antk_areas_sweep(ep, self->incarnation, false);
+    self->candidate = NULL;
+    antk_lock(&self->core->lock);
+    atomic_store(&c->ended, true);
+    bool abandoned = c->abandoned;
+    self->core->abandoned -= abandoned;
+    antk_unlock(&self->core->lock);
+    if (!abandoned)
+        antk_unpark(self->core->machine, &c->requester->thread);
+    antk_candidate_put(c);
+}
+
+/* ---- on the requester's ---- */
+
+int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes, enum ant_start_reason reason,
+                          uint32_t function, uint32_t generation)
+{
+    struct antk_body_start start = {
+        .priority = priority,
+        .stack_bytes = stack_bytes,
+        .entry = candidate_main,
+        .candidate = c,
+        .server = {.program = c->program, .reason = reason, .function = function, .generation = generation},
+    };
+    atomic_fetch_add(&c->refs, 1);
+    int rc = antk_body_start(c->endpoint, &start, &c->body);
+    if (rc != 0)
+        atomic_fetch_sub(&c->refs, 1);
+    return rc;
+}
+
+void antk_candidate_go(struct antk_candidate *c)
+{
+    atomic_store(&c->go, true);
+    antk_unpark(c->endpoint->core->machine, &c->body->thread);
+}
+
+bool antk_candidate_commit(struct antk_candidate *c)
+{
+    uint32_t pending = ANTK_PENDING;
+    return atomic_compare_exchange_strong(&c->fate, &pending, ANTK_COMMITTED);
+}
+
+bool antk_candidate_cancel(struct antk_candidate *c, int error)
+{
+    uint32_t pending = ANTK_PENDING, positive = error < 0 && error > -(1 << 23) ? (uint32_t)-error : EINVAL;
+    if (!atomic_compare_exchange_strong(&c->fate, &pending, ANTK_CANCELLED | positive << 8))
+        return false;
+    c->ops->cancelled(c);
+    return true;
+}
+
+int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what)
+{
+    struct antk_body *self = c->requester;
+    int rc = antk_wait_park(self, deadline_ns, (struct antk_wait){what, c->endpoint->index, false});
+    return rc == 0 && atomic_load(&self->endpoint->stopping) ? -ESHUTDOWN : rc;
+}
+
+/*
+ * A candidate that waits or works inside the core sees the flag when it comes out of there, or is woken now, and ends
+ * at once. It sets `waiting` before it looks at the flag for the last time, and this reads `waiting` after it has set the
+ * flag: so if `waiting` is seen here, the flag will be seen there.
+ */
+static bool give_up(struct antk_candidate *c)
+{
+    struct antk_core *core = c->endpoint->core;
+    atomic_store(&c->body->stop, 1);
+    atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
+    if (atomic_load(&c->body->waiting))
+        return false;
+    antk_functions_remove(c->endpoint, c->body->incarnation);
+    antk_lock(&core->lock);
+    c->abandoned = !atomic_load(&c->ended);
+    core->abandoned += c->abandoned;
+    bool abandoned = c->abandoned;
+    antk_unlock(&core->lock);
+    if (abandoned)
+        antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s): a new server hangs in start and is abandoned",
+                 c->endpoint->index, c->endpoint->name);
+    return abandoned;
+}
+
+bool antk_candidate_wind_up(struct antk_candidate *c, bool hung)
+{
+    struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false};
+    if (hung && atomic_load(&c->go) && give_up(c))
+        return true;
+    while (!atomic_load(&c->ended)) {
+        antk_unpark(c->endpoint->core->machine, &c->body->thread);
+        if (!atomic_load(&c->ended))
+            antk_park(&c->requester->thread, ANTK_NEVER, wait);
+    }
+    return false;
+}

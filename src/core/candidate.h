@@ -1,0 +1,83 @@
+/*
+ * Candidates: new servers that are not registered yet, created by ant_serve or by a swap.
+ *
+ * One word decides a candidate's fate. Its registration, its failure, its death, its requester's deadline and a
+ * cancellation race for that word by compare-and-swap, and for nothing else; whoever wins does what follows from it.
+ */
+#ifndef ANTK_CANDIDATE_H
+#define ANTK_CANDIDATE_H
+
+#include "core/core.h"
+
+enum antk_fate { ANTK_PENDING, ANTK_COMMITTED, ANTK_CANCELLED };
+
+struct antk_candidate;
+
+struct antk_candidate_ops {
+    /* On the candidate's thread, before `start`: brings its state about. */
+    int (*prepare)(struct antk_candidate *c);
+    /* On the candidate's thread, after `start`: registers it, if its fate is still open. */
+    void (*enroll)(struct antk_candidate *c);
+    /* On the winner's thread, right after the fate became CANCELLED: whoever served before goes on serving. */
+    void (*cancelled)(struct antk_candidate *c);
+    /* The last reference is gone. */
+    void (*destroy)(struct antk_candidate *c);
+};
+
+struct antk_candidate {
+    const struct antk_candidate_ops *ops;
+    struct antk_endpoint *endpoint; /* pinned by the body, and by the requester while it waits */
+    const struct ant_program *program;
+    struct antk_body *requester;
+    struct antk_body *body;
+    _Atomic uint32_t refs;
+    _Atomic uint32_t fate;  /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
+    _Atomic bool go;        /* it may begin */
+    _Atomic bool ended;     /* after cancellation: its thread has left and its things are freed */
+    bool abandoned;         /* core->lock: nobody waits for it to end */
+    bool own_state;         /* it will have this state instead of its predecessor's: */
+    uint32_t state;         /* frame, or ANTK_NO_FRAME for none */
+    uint32_t swallowed;     /* requests it had sent whose results will be dropped */
+};
+
+void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops, struct antk_endpoint *ep,
+                         const struct ant_program *program, struct antk_body *requester);
+/* Takes a reference away. */
+void antk_candidate_put(struct antk_candidate *c);
+
+/* Creates its body, which waits for antk_candidate_go. The body has a reference of its own. */
+int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes, enum ant_start_reason reason,
+                          uint32_t function, uint32_t generation);
+void antk_candidate_go(struct antk_candidate *c);
+
+static inline enum antk_fate antk_candidate_fate(struct antk_candidate *c)
+{
+    return (enum antk_fate)(atomic_load(&c->fate) & 0xff);
+}
+/* Why it was cancelled: a negative errno value. */
+static inline int antk_candidate_error(struct antk_candidate *c)
+{
+    return -(int)(atomic_load(&c->fate) >> 8);
+}
+/* Tries to commit it; false: it was cancelled already. */
+bool antk_candidate_commit(struct antk_candidate *c);
+/* Tries to cancel it, with a negative errno value; if this wins, the predecessor goes on. False: its fate was decided already. */
+bool antk_candidate_cancel(struct antk_candidate *c, int error);
+
+/* Requester: what it must do for the wait of any kind to end: 0 to go on waiting, else the error to cancel with. */
+int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what);
+/*
+ * Requester, after cancellation: waits until the candidate has ended and what it had is freed. hung: the requester itself gave it
+ * up; if it is not where it can be ended, it is abandoned, and true is returned.
+ */
+bool antk_candidate_wind_up(struct antk_candidate *c, bool hung);
+
+/* The body's thread leaves while it is still a candidate. */
+void antk_candidate_ended(struct antk_body *body);
+
+/* -EINVAL, -EPROTO as in ant_serve. */
+int antk_program_check(const struct ant_program *program);
+/* The program's loop, once it is registered; see server.c. */
+int antk_server_loop(struct antk_body *self);
+
+#endif

@@ -1,0 +1,71 @@
+/* A core's configuration: defaults, the environment, limits. */
+#include "core/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define MIB ((size_t)1 << 20)
+#define CHUNK (2 * MIB)
+
+/* A choice from the environment, where the config leaves it open. Not one of the names: -EINVAL. */
+static int choose(const char *variable, const char *const names[], int count, int *choice)
+{
+    const char *value = getenv(variable);
+    if (*choice != 0 || !value || !*value)
+        return 0;
+    for (int i = 0; i < count; i++) {
+        if (names[i] && strcasecmp(value, names[i]) == 0) {
+            *choice = i;
+            return 0;
+        }
+    }
+    fprintf(stderr, "ant: %s=%s is not one of:", variable, value);
+    for (int i = 0; i < count; i++)
+        if (names[i])
+            fprintf(stderr, " %s", names[i]);
+    fputc('\n', stderr);
+    return -EINVAL;
+}
+
+static int read_environment(struct ant_config *c)
+{
+    static const char *const machines[] = {"auto", "fifo", "other", "virtual"};
+    static const char *const movers[] = {"auto", "strict", "strict-mremap", "flat", "copy"};
+    static const char *const levels[] = {NULL, "quiet", "error", "warning", "info", "debug"};
+    int machine = (int)c->machine, mover = (int)c->mover, level = (int)c->log;
+    int rc = choose("ANT_MACHINE", machines, 4, &machine);
+    if (rc == 0)
+        rc = choose("ANT_MOVER", movers, 5, &mover);
+    if (rc == 0)
+        rc = choose("ANT_LOG", levels, 6, &level);
+    c->machine = (enum ant_machine)machine;
+    c->mover = (enum ant_mover)mover;
+    c->log = (enum ant_log_level)level;
+    return rc;
+}
+
+#define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+int antk_config_fill(const struct ant_config *given, struct ant_config *c)
+{
+    static const struct ant_config defaults;
+    *c = given ? *given : defaults;
+    int rc = read_environment(c);
+    if (rc != 0)
+        return rc;
+    DEFAULT(c->log, ANT_LOG_WARNING);
+    DEFAULT(c->pool_bytes, 64 * MIB);
+    DEFAULT(c->max_processes, 1024);
+    DEFAULT(c->stack_bytes, MIB);
+    DEFAULT(c->priority, ANT_PRIORITY_MIN);
+    DEFAULT(c->rt_base, ANT_RT_BASE_DEFAULT);
+    DEFAULT(c->shutdown_timeout_ns, (int64_t)(5 * ANT_NS_PER_S));
+    bool allowed = c->machine <= ANT_MACHINE_VIRTUAL && c->mover <= ANT_MOVER_COPY && c->log <= ANT_LOG_DEBUG &&
+                   c->pool_bytes >= CHUNK && c->pool_bytes <= MIB * MIB && c->max_processes >= 2 &&
+                   c->max_processes <= 65535 && antk_process_options_ok(c->priority, c->stack_bytes) &&
+                   c->rt_base >= 1 && c->rt_base <= 38 && c->cpu_count <= 64 && (c->cpu_count == 0 || c->cpus);
+    c->pool_bytes = (c->pool_bytes + CHUNK - 1) / CHUNK * CHUNK;
+    return allowed ? 0 : -EINVAL;
+}

@@ -1,0 +1,290 @@
+/* A core's life: boot, information, shutdown. */
+#include "core/core.h"
+#include "core/config.h"
+#include "core/fault.h"
+#include "core/function.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the tables ---- */
+
+static void init_endpoints(struct antk_core *core)
+{
+    for (uint32_t i = 0; i < core->config.max_processes; i++) {
+        struct antk_endpoint *ep = &core->endpoints[i];
+        ep->core = core;
+        ep->index = i;
+        ep->window.id = i + 1;
+        ep->closed = true;
+        antk_lock_init(core->machine, &ep->lock);
+        ep->free_next = i + 1 < core->config.max_processes ? ep + 1 : NULL;
+    }
+    core->free_endpoints = core->endpoints;
+    core->free_endpoints_last = &core->endpoints[core->config.max_processes - 1];
+}
+
+static void init_bodies(struct antk_core *core)
+{
+    for (uint32_t i = core->body_count; i-- > 0;) {
+        core->bodies[i].core = core;
+        core->bodies[i].index = i;
+        core->bodies[i].thread.machine = core->machine;
+        core->bodies[i].next = core->free_bodies;
+        core->free_bodies = &core->bodies[i];
+    }
+}
+
+static int create_tables(struct antk_core *core)
+{
+    core->body_count = 2 * core->config.max_processes;
+    core->endpoints = calloc(core->config.max_processes, sizeof *core->endpoints);
+    core->bodies = calloc(core->body_count, sizeof *core->bodies);
+    core->records = calloc(antk_pool_pages(core->pool), sizeof *core->records);
+    if (!core->endpoints || !core->bodies || !core->records)
+        return -ENOMEM;
+    antk_lock_init(core->machine, &core->lock);
+    antk_lock_init(core->machine, &core->pool_lock);
+    init_endpoints(core);
+    init_bodies(core);
+    return antk_functions_init(core);
+}
+
+static int create_pool(struct antk_core *core)
+{
+    struct antk_pool_config config = {
+        .bytes = core->config.pool_bytes,
+        .max_windows = core->config.max_processes,
+        .mover = core->config.mover,
+        .prefault = core->config.prefault,
+    };
+    int rc = antk_pool_create(&config, &core->pool, core->mover_reason, sizeof core->mover_reason);
+    if (rc != 0)
+        antk_log(&core->log, ANT_LOG_ERROR, "no pool: %s", core->mover_reason);
+    return rc;
+}
+
+/* ---- what the virtual machine tells ---- */
+
+static void on_dispatch(void *context, uint32_t index, uint32_t before, int priority)
+{
+    antk_trace_add(context, index, ANT_EVENT_DISPATCH, before, priority);
+}
+
+static void on_deadlock(void *context)
+{
+    struct antk_core *core = context;
+    antk_log(&core->log, ANT_LOG_WARNING, "deadlock at %llu ns: nobody is ready and no timer is set; the waits are failed",
+             (unsigned long long)antk_now(core->machine));
+    for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
+        const struct antk_wait *wait = &body->thread.wait;
+        if (!wait->what)
+            continue;
+        if (wait->object)
+            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s %llu", body->endpoint->index,
+                     body->endpoint->name, wait->what, (unsigned long long)wait->object);
+        else
+            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s", body->endpoint->index,
+                     body->endpoint->name, wait->what);
+    }
+}
+
+static int create_machine(struct antk_core *core)
+{
+    struct antk_machine_config config = {
+        .kind = core->config.machine,
+        .rt_base = core->config.rt_base,
+        .cpus = core->config.cpus,
+        .cpu_count = core->config.cpu_count,
+        .seed = core->config.seed,
+        .on_deadlock = on_deadlock,
+        .on_dispatch = on_dispatch,
+        .context = core,
+    };
+    int rc = antk_machine_create(&config, &core->machine);
+    if (rc == -EPERM)
+        antk_log(&core->log, ANT_LOG_ERROR,
+                 "SCHED_FIFO is not permitted: it needs root, CAP_SYS_NICE, or RLIMIT_RTPRIO of at least %d",
+                 core->config.rt_base + ANTK_LEVELS - 1);
+    return rc;
+}
+
+/* ---- boot ---- */
+
+static void destroy(struct antk_core *core)
+{
+    antk_functions_fini(core);
+    if (core->reclaimer)
+        call_rcu_data_free(core->reclaimer);
+    antk_pool_destroy(core->pool);
+    free(core->records);
+    free(core->bodies);
+    if (core->endpoints && core->machine) {
+        for (uint32_t i = 0; i < core->config.max_processes; i++)
+            antk_lock_fini(&core->endpoints[i].lock);
+        antk_lock_fini(&core->lock);
+        antk_lock_fini(&core->pool_lock);
+    }
+    free(core->endpoints);
+    antk_trace_destroy(core->trace);
+    if (core->machine)
+        core->machine->ops->destroy(core->machine);
+    free(core);
+}
+
+static int adopt_caller(struct antk_core *core)
+{
+    struct antk_endpoint *ep;
+    int rc = antk_endpoint_open(core, "boot", core->config.priority, &ep);
+    if (rc == 0)
+        rc = antk_body_adopt(ep, core->config.priority, &core->boot);
+    return rc;
+}
+
+/* What fell back is a warning, what was chosen is information. */
+static void tell(struct antk_core *core)
+{
+    bool fell_back = core->config.machine == ANT_MACHINE_AUTO && core->machine->kind == ANT_MACHINE_OTHER;
+    antk_log(&core->log, fell_back ? ANT_LOG_WARNING : ANT_LOG_INFO, "machine %s: %s",
+             antk_machine_name(core->machine->kind), core->machine->reason);
+    fell_back = core->config.mover == ANT_MOVER_AUTO && antk_pool_mover(core->pool) == ANT_MOVER_STRICT_MREMAP;
+    antk_log(&core->log, fell_back ? ANT_LOG_WARNING : ANT_LOG_INFO, "mover %s: %s",
+             antk_mover_name(antk_pool_mover(core->pool)), core->mover_reason);
+}
+
+int ant_boot(const struct ant_config *given)
+{
+    if (antk_self)
+        return -EBUSY;
+    struct antk_core *core = calloc(1, sizeof *core);
+    if (!core)
+        return -ENOMEM;
+    int rc = antk_config_fill(given, &core->config);
+    core->log.level = core->config.log ? core->config.log : ANT_LOG_WARNING;
+    if (rc == 0)
+        rc = create_machine(core);
+    if (rc == 0)
+        rc = create_pool(core);
+    if (rc == 0)
+        rc = create_tables(core);
+    if (rc == 0 && core->config.trace_events > 0)
+        rc = antk_trace_create(core->config.trace_events, &core->trace);
+    /* The worker that frees table nodes takes the scheduling of whoever creates it: here it is still ordinary. */
+    if (rc == 0 && !(core->reclaimer = create_call_rcu_data(0, -1)))
+        rc = -ENOMEM;
+    if (rc == 0)
+        rc = adopt_caller(core);
+    if (rc != 0) {
+        destroy(core);
+        return rc;
+    }
+    antk_fault_watch(core);
+    tell(core);
+    return 0;
+}
+
+int ant_info(struct ant_info *info)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!info)
+        return -EINVAL;
+    struct antk_core *core = self->core;
+    *info = (struct ant_info){
+        .machine = core->machine->kind,
+        .mover = antk_pool_mover(core->pool),
+        .machine_name = antk_machine_name(core->machine->kind),
+        .machine_reason = core->machine->reason,
+        .mover_name = antk_mover_name(antk_pool_mover(core->pool)),
+        .mover_reason = core->mover_reason,
+        .pool_bytes = core->config.pool_bytes,
+        .max_processes = core->config.max_processes,
+        .seed = core->config.seed,
+    };
+    return 0;
+}
+
+/* ---- shutdown ---- */
+
+static void count_held(struct antk_core *core, struct ant_shutdown_report *report)
+{
+    antk_areas_count(core, &report->areas_held, &report->pages_held);
+    for (uint32_t i = 0; i < core->config.max_processes; i++) {
+        struct antk_endpoint *ep = &core->endpoints[i];
+        antk_lock(&ep->lock);
+        if (!ep->closed)
+            report->requests_unanswered += ep->requests.count + ep->service.count;
+        antk_unlock(&ep->lock);
+    }
+}
+
+static uint32_t stop_all(struct antk_core *core)
+{
+    uint32_t asked = 0;
+    for (uint32_t i = 0; i < core->config.max_processes; i++) {
+        struct antk_endpoint *ep = &core->endpoints[i];
+        if (ep != core->boot->endpoint)
+            asked += antk_endpoint_stop(ep);
+    }
+    return asked;
+}
+
+static bool all_ended(struct antk_core *core)
+{
+    antk_lock(&core->lock);
+    bool alone = core->live_endpoints == 1;
+    antk_unlock(&core->lock);
+    return alone;
+}
+
+/* Its thread will end when it next calls into the core, whose memory is kept for that. */
+static uint32_t abandon_rest(struct antk_core *core)
+{
+    uint32_t abandoned = 0;
+    antk_lock(&core->lock);
+    for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
+        if (body == core->boot)
+            continue;
+        atomic_store(&body->stop, 1);
+        atomic_fetch_or(&body->flags, ANTK_ABANDONED);
+        antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned", body->endpoint->index,
+                 body->endpoint->name);
+        abandoned++;
+    }
+    antk_unlock(&core->lock);
+    return abandoned;
+}
+
+int ant_shutdown(struct ant_shutdown_report *report)
+{
+    struct antk_body *self = antk_enter();
+    if (!self || self != self->core->boot)
+        return -EPERM;
+    struct antk_core *core = self->core;
+    struct ant_shutdown_report held = {0};
+    uint64_t deadline_ns = antk_deadline(core->machine, core->config.shutdown_timeout_ns);
+    count_held(core, &held);
+    atomic_store(&core->shutting_down, 1);
+    held.processes_asked = stop_all(core);
+    while (!all_ended(core)) {
+        int rc = antk_park(&self->thread, deadline_ns, (struct antk_wait){"the end of all processes", 0, false});
+        if (rc != 0 && !all_ended(core))
+            break;
+    }
+    held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
+    struct antk_endpoint *ep = self->endpoint;
+    antk_endpoint_close(ep, -ESHUTDOWN, 0);
+    antk_fault_unwatch(core);
+    antk_body_disown(self);
+    antk_unpin(ep);
+    rcu_barrier();
+    if (held.processes_abandoned == 0) {
+        antk_bodies_reap(core, true);
+        destroy(core);
+    }
+    if (report)
+        *report = held;
+    return 0;
+}

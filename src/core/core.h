@@ -1,0 +1,75 @@
+/* A core: the tables that everything else lives in. */
+#ifndef ANTK_CORE_H
+#define ANTK_CORE_H
+
+#include "core/log.h"
+#include "core/machine.h"
+#include "core/process.h"
+#include "core/request.h"
+#include "core/trace.h"
+#include "ica/ica.h"
+
+#include <ant/core.h>
+#include <urcu.h>
+#include <urcu/rculfhash.h>
+
+struct antk_core {
+    /* fixed from boot on */
+    struct ant_config config; /* every default filled in */
+    struct antk_machine *machine;
+    struct antk_pool *pool;
+    char mover_reason[200];
+    struct antk_log log;
+    struct antk_trace *trace;         /* NULL: none */
+    struct antk_endpoint *endpoints;  /* max_processes */
+    struct antk_body *bodies;         /* body_count; a swap has two bodies for one endpoint */
+    uint32_t body_count;
+    struct antk_record *records;      /* one per frame */
+    struct cds_lfht *functions;       /* function id -> struct antk_function, read under RCU */
+    struct call_rcu_data *reclaimer;  /* frees table nodes; ordinary scheduling */
+    struct antk_body *boot;
+
+    _Atomic uint32_t incarnations;    /* the last one given out */
+    _Atomic uint32_t spaces;
+    _Atomic uint32_t shutting_down;
+
+    struct antk_lock pool_lock;       /* [pool] calls of ica.h */
+
+    struct antk_lock lock;
+    /* lock guards: */
+    struct antk_endpoint *free_endpoints, *free_endpoints_last; /* first-in first-out: ids of the dead last long */
+    struct antk_body *free_bodies;
+    struct antk_body *ended_bodies;   /* their threads are to be joined */
+    struct antk_body *live_bodies;
+    uint32_t live_endpoints;
+    uint32_t abandoned;               /* bodies given up that have not ended yet */
+
+    struct antk_core *next;           /* all cores, for the fault handler */
+};
+
+/* Areas of a process: the pool's operations with its lock, and the process's page count kept. */
+int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame);
+int antk_area_drop(struct antk_endpoint *ep, uint32_t frame);
+int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame);
+/*
+ * Frees every area of ep that this incarnation allocated (0: whoever did). Areas that others are just carrying into its
+ * window are theirs to deal with, and left alone, unless nobody can be: last, when the last pin is gone.
+ */
+void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last);
+/* The areas, and their pages, that any process holds now. */
+void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages);
+
+static inline struct antk_record *antk_record(struct antk_core *core, uint32_t frame)
+{
+    return &core->records[frame];
+}
+
+/*
+ * Finds a plain area of the calling process from its address, for a call that will free it, hand it on, or make it its state.
+ * -EFAULT, -EPERM, -EINVAL as in ant_ica_free.
+ */
+int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame);
+/* Is this area the caller's state, or the one that it will have when it is registered? */
+bool antk_is_state(struct antk_body *self, uint32_t frame);
+
+#endif

@@ -1,0 +1,215 @@
+/* Endpoints: the slots that processes live in. Opening, pinning, closing, recycling; see process.h. */
+#include "core/candidate.h"
+#include "core/core.h"
+#include "core/function.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static uint32_t pins_of(uint64_t word)
+{
+    return (uint32_t)word;
+}
+
+static uint32_t generation_of(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
+ant_pid antk_endpoint_pid(struct antk_endpoint *ep)
+{
+    uint64_t word = atomic_load_explicit(&ep->pins, memory_order_relaxed);
+    return (uint64_t)generation_of(word) << 32 | (ep->index + 1);
+}
+
+struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid)
+{
+    uint32_t index = (uint32_t)pid;
+    if (index == 0 || index > core->config.max_processes)
+        return NULL;
+    struct antk_endpoint *ep = &core->endpoints[index - 1];
+    uint64_t word = atomic_load(&ep->pins);
+    do {
+        if (pins_of(word) == 0 || generation_of(word) != (uint32_t)(pid >> 32))
+            return NULL;
+    } while (!atomic_compare_exchange_weak(&ep->pins, &word, word + 1));
+    return ep;
+}
+
+void antk_pin_again(struct antk_endpoint *ep)
+{
+    atomic_fetch_add(&ep->pins, 1);
+}
+
+static void recycle(struct antk_endpoint *ep)
+{
+    struct antk_core *core = ep->core;
+    antk_areas_sweep(ep, 0, true);
+    if (ep->last_swap)
+        antk_candidate_put(ep->last_swap);
+    ep->last_swap = NULL;
+    antk_lock(&core->lock);
+    ep->free_next = NULL;
+    *(core->free_endpoints ? &core->free_endpoints_last->free_next : &core->free_endpoints) = ep;
+    core->free_endpoints_last = ep;
+    bool wake = --core->live_endpoints == 1 && atomic_load(&core->shutting_down);
+    antk_unlock(&core->lock);
+    if (wake)
+        antk_unpark(core->machine, &core->boot->thread);
+}
+
+void antk_unpin(struct antk_endpoint *ep)
+{
+    if (pins_of(atomic_fetch_sub(&ep->pins, 1)) == 1)
+        recycle(ep);
+}
+
+/* A slot keeps its window; what a former process left in it is told by window.space, and cleared when it is handed out. */
+static int take_slot(struct antk_core *core, const char *name, struct antk_endpoint **taken)
+{
+    antk_lock(&core->lock);
+    struct antk_endpoint *ep = core->free_endpoints;
+    int rc = ep ? 0 : -EAGAIN;
+    if (rc == 0 && !ep->window.base)
+        rc = antk_window_create(core->pool, ep->index + 1, &ep->window);
+    if (rc == 0) {
+        core->free_endpoints = ep->free_next;
+        core->live_endpoints++;
+        snprintf(ep->name, sizeof ep->name, "%s", name);
+        *taken = ep;
+    }
+    antk_unlock(&core->lock);
+    return rc;
+}
+
+int antk_endpoint_open(struct antk_core *core, const char *name, int priority, struct antk_endpoint **opened)
+{
+    if (atomic_load(&core->shutting_down))
+        return -ESHUTDOWN;
+    struct antk_endpoint *ep;
+    int rc = take_slot(core, name, &ep);
+    if (rc != 0)
+        return rc;
+    ep->window.space = atomic_fetch_add(&core->spaces, 1) + 1;
+    atomic_store(&ep->pages, 0);
+    atomic_store(&ep->stopping, 0);
+    antk_lock(&ep->lock);
+    ep->closed = false;
+    ep->receiving = false;
+    ep->stop_error = -EOWNERDEAD;
+    ep->priority = priority;
+    ep->body = NULL;
+    antk_queue_init(&ep->requests, ANTK_LINK_QUEUE);
+    antk_queue_init(&ep->results, ANTK_LINK_QUEUE);
+    antk_queue_init(&ep->service, ANTK_LINK_QUEUE);
+    antk_queue_init(&ep->out, ANTK_LINK_OUT);
+    ep->queue_limit = 0;
+    ep->stack_bytes = core->config.stack_bytes;
+    ep->notice = NULL;
+    ep->swap = NULL;
+    ep->generation = 0;
+    ep->program = NULL;
+    ep->state = ANTK_NO_FRAME;
+    ep->functions = NULL;
+    ep->waiters = NULL;
+    antk_unlock(&ep->lock);
+    uint64_t generation = generation_of(atomic_load(&ep->pins)) + UINT64_C(1);
+    atomic_store(&ep->pins, generation << 32 | 1);
+    *opened = ep;
+    return 0;
+}
+
+bool antk_endpoint_stop(struct antk_endpoint *ep)
+{
+    antk_lock(&ep->lock);
+    bool living = !ep->closed;
+    struct antk_body *body = ep->body;
+    if (living) {
+        atomic_store(&ep->stopping, 1);
+        ep->stop_error = -ESHUTDOWN;
+        ep->receiving = false;
+    }
+    if (body)
+        atomic_store(&body->stop, 1);
+    antk_unlock(&ep->lock);
+    if (body)
+        antk_unpark(ep->core->machine, &body->thread);
+    return living;
+}
+
+static void wake_waiters(struct antk_endpoint *ep)
+{
+    for (;;) {
+        antk_lock(&ep->lock);
+        struct antk_waiter *waiter = ep->waiters;
+        struct antk_body *body = NULL;
+        if (waiter) {
+            ep->waiters = waiter->next;
+            waiter->status = ep->ended_status;
+            body = waiter->body;
+            atomic_store(&waiter->done, true);
+        }
+        antk_unlock(&ep->lock);
+        if (!body)
+            return;
+        antk_unpark(ep->core->machine, &body->thread);
+    }
+}
+
+void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
+{
+    antk_functions_remove(ep, 0);
+    antk_lock(&ep->lock);
+    ep->closed = true;
+    ep->receiving = false;
+    ep->body = NULL;
+    struct antk_body *requester = ep->notice ? ep->notice->gone(ep->notice) : NULL;
+    ep->notice = NULL;
+    antk_unlock(&ep->lock);
+    if (requester)
+        antk_unpark(ep->core->machine, &requester->thread);
+    antk_requests_close(ep, error);
+    antk_areas_sweep(ep, 0, false);
+    antk_lock(&ep->lock);
+    ep->ended_generation = generation_of(atomic_load(&ep->pins));
+    ep->ended_status = status;
+    antk_unlock(&ep->lock);
+    wake_waiters(ep);
+}
+
+static int info_of(struct antk_endpoint *ep, struct ant_process_info *info)
+{
+    antk_lock(&ep->lock);
+    int rc = ep->closed ? -ESRCH : 0;
+    if (rc == 0) {
+        *info = (struct ant_process_info){
+            .pid = antk_endpoint_pid(ep),
+            .priority = ep->priority,
+            .generation = ep->generation,
+            .version = ep->program ? ep->program->version : 0,
+            .pages = atomic_load(&ep->pages),
+            .queued_requests = ep->requests.count,
+            .queued_results = ep->results.count,
+            .in_service = ep->service.count,
+            .outstanding = ep->out.count,
+        };
+        snprintf(info->name, sizeof info->name, "%s", ep->name);
+    }
+    antk_unlock(&ep->lock);
+    return rc;
+}
+
+int ant_process_info(ant_pid pid, struct ant_process_info *info)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!info)
+        return -EINVAL;
+    struct antk_endpoint *ep = antk_pin(self->core, pid);
+    if (!ep)
+        return -ESRCH;
+    int rc = info_of(ep, info);
+    antk_unpin(ep);
+    return rc;
+}

@@ -1,0 +1,44 @@
+/* What the errors of libant mean, in a sentence each. */
+#include <ant/base.h>
+#include <errno.h>
+#include <string.h>
+
+const char *ant_version(void)
+{
+    return ANT_VERSION;
+}
+
+const char *ant_strerror(int error)
+{
+    static const struct {
+        int number;
+        const char *text;
+    } texts[] = {
+        {0, "no error"},
+        {EPERM, "not permitted: the caller is no process, or this is not its own"},
+        {ESRCH, "no such process, or nobody serves that function"},
+        {EAGAIN, "no room now: the server's queue, the processes or the host's threads are used up"},
+        {ENOMEM, "no memory, pages or addresses left"},
+        {EFAULT, "no area at that address"},
+        {EBUSY, "in use: in service, the server's state, or a swap of it is going on"},
+        {EEXIST, "somebody serves that function already"},
+        {EINVAL, "an argument is not allowed"},
+        {EDEADLK, "it would wait for ever"},
+        {EPROTO, "the program was built for another ABI"},
+        {EIO, "the descriptor refused the data"},
+        {ENOENT, "there is nothing of the kind"},
+        {ENOTSUP, "not possible here: no transformer for that state, no such server, or no such mover"},
+        {ETIMEDOUT, "the time limit passed"},
+        {EALREADY, "its result is there already"},
+        {EINPROGRESS, "the server has it in service; its result will come"},
+        {ECANCELED, "cancelled: the swap was rolled back"},
+        {EOWNERDEAD, "the process ended before it was done"},
+        {ESHUTDOWN, "it was asked to stop"},
+    };
+    int number = error < 0 && error != INT32_MIN ? -error : error;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].number == number)
+            return texts[i].text;
+    const char *text = strerrordesc_np(number);
+    return text ? text : "unknown error";
+}

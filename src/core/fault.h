@@ -1,0 +1,16 @@
+/*
+ * Faults: what a stale access prints before its signal takes its ordinary course.
+ *
+ * Handlers for SIGBUS and SIGSEGV are installed once per Linux process, at the first boot, and pass every signal on to the handler
+ * that was there before.
+ */
+#ifndef ANTK_FAULT_H
+#define ANTK_FAULT_H
+
+struct antk_core;
+
+/* The core's windows are looked up from now on. */
+void antk_fault_watch(struct antk_core *core);
+void antk_fault_unwatch(struct antk_core *core);
+
+#endif

@@ -1,0 +1,568 @@
+/*
+ * One request's way: made, sent, received, answered, its result taken; or withdrawn.
+ *
+ * The functions stand in the order in which a request meets them. Each call first decodes: it looks at everything
+ * and changes nothing; then it acts. Areas move before a request is queued, so whoever finds a request finds its
+ * areas. While they are between two windows their records say CARRIED, and nobody else touches them.
+ */
+#include "core/core.h"
+#include "core/function.h"
+#include "core/ipc.h"
+
+#include <assert.h>
+#include <errno.h>
+
+static enum antk_request_state state_of(struct antk_record *record)
+{
+    return antk_tag_state(atomic_load(&record->tag));
+}
+
+void antk_set_state(struct antk_record *record, enum antk_request_state state, uint32_t server)
+{
+    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
+    atomic_store(&record->tag, antk_tag(state, server, (uint32_t)(tag >> 32)));
+}
+
+static struct ant_request *view(struct antk_endpoint *ep, uint32_t frame)
+{
+    return antk_area_address(&ep->window, frame);
+}
+
+static void *data_view(struct antk_endpoint *ep, uint32_t data)
+{
+    return data == ANTK_NO_FRAME ? NULL : antk_area_address(&ep->window, data);
+}
+
+/* Something has come for an endpoint: its body, if that waits for messages. Lock held; the caller unparks it without. */
+static struct antk_body *receiver_locked(struct antk_endpoint *ep)
+{
+    if (!ep->receiving)
+        return NULL;
+    ep->receiving = false;
+    return ep->body;
+}
+
+static void wake(struct antk_core *core, struct antk_body *body)
+{
+    if (body)
+        antk_unpark(core->machine, &body->thread);
+}
+
+/* ---- a request is made ---- */
+
+int ant_request_new(uint32_t function, struct ant_request **rq)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (function == 0 || !rq)
+        return -EINVAL;
+    uint32_t frame;
+    int rc = antk_area_new(self->endpoint, 1, self->incarnation, &frame);
+    if (rc != 0)
+        return rc;
+    antk_set_state(antk_record(self->core, frame), ANTK_HELD, 0);
+    struct ant_request *request = view(self->endpoint, frame);
+    *request = (struct ant_request){.function = function};
+    *rq = request;
+    return 0;
+}
+
+/* The request at an address, as the caller's own or as one that it serves. -EFAULT, -EINVAL, -EPERM. */
+static int find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame)
+{
+    int rc = antk_own_area(self, rq, frame);
+    if (rc == 0)
+        return -EINVAL; /* a plain area */
+    if (rc != -EINVAL)
+        return rc;
+    rc = antk_area_find(self->core->pool, &self->endpoint->window, rq, frame);
+    return rc;
+}
+
+int ant_request_free(struct ant_request *rq)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    uint32_t frame;
+    int rc = find_request(self, rq, &frame);
+    if (rc != 0)
+        return rc;
+    if (state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
+        return -EBUSY;
+    return antk_area_drop(self->endpoint, frame);
+}
+
+/* ---- it is sent ---- */
+
+/* The data area named in a request or a reply, for the way out of the caller's window. */
+static int find_data(struct antk_body *self, const void *data, uint32_t *frame)
+{
+    *frame = ANTK_NO_FRAME;
+    if (!data)
+        return 0;
+    int rc = antk_own_area(self, data, frame);
+    if (rc != 0)
+        return rc;
+    return antk_is_state(self, *frame) ? -EBUSY : 0;
+}
+
+/* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. */
+static int carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data)
+{
+    struct antk_core *core = from->core;
+    struct antk_record *record = antk_record(core, frame);
+    uint64_t tag = atomic_load(&record->tag);
+    antk_set_state(record, ANTK_CARRIED, 0);
+    int rc = antk_area_hand(from, to, frame);
+    if (rc == 0 && data != ANTK_NO_FRAME) {
+        antk_set_state(antk_record(core, data), ANTK_CARRIED, 0);
+        rc = antk_area_hand(from, to, data);
+        if (rc != 0) {
+            antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
+            if (antk_area_hand(to, from, frame) != 0)
+                antk_log(&core->log, ANT_LOG_ERROR, "a request of process %u is lost: it can be moved neither way", from->index);
+        }
+    }
+    if (rc != 0)
+        atomic_store(&record->tag, tag);
+    return rc;
+}
+
+/* A data area has been received, or is back: it is the process's own. */
+static void receive_data(struct antk_body *self, uint32_t data)
+{
+    if (data == ANTK_NO_FRAME)
+        return;
+    antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
+    antk_pool_area(self->core->pool, data)->tag = self->incarnation;
+}
+
+/* Puts a carried request on the server's queue, unless that refuses. */
+static int enqueue(struct antk_endpoint *server, uint32_t frame)
+{
+    struct antk_core *core = server->core;
+    struct antk_body *receiver = NULL;
+    int rc = 0;
+    antk_lock(&server->lock);
+    if (server->closed) {
+        rc = -ESRCH;
+    } else if (server->queue_limit != 0 && server->requests.count >= server->queue_limit) {
+        rc = -EAGAIN;
+    } else {
+        antk_set_state(antk_record(core, frame), ANTK_QUEUED, server->index);
+        antk_queue_push(core->records, &server->requests, frame);
+        receiver = receiver_locked(server);
+    }
+    antk_unlock(&server->lock);
+    wake(core, receiver);
+    return rc;
+}
+
+static void list_out(struct antk_endpoint *ep, uint32_t frame)
+{
+    antk_lock(&ep->lock);
+    antk_queue_push(ep->core->records, &ep->out, frame);
+    antk_unlock(&ep->lock);
+}
+
+static void unlist_out(struct antk_endpoint *ep, uint32_t frame)
+{
+    antk_lock(&ep->lock);
+    antk_queue_unlink(ep->core->records, &ep->out, frame);
+    antk_unlock(&ep->lock);
+}
+
+static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame, uint32_t data,
+                    const struct ant_request *header, bool synchronous)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_core *core = self->core;
+    struct antk_record *record = antk_record(core, frame);
+    record->cookie = header->cookie;
+    atomic_store(&record->client, antk_endpoint_pid(ep));
+    record->function = header->function;
+    record->operation = header->operation;
+    record->incarnation = self->incarnation;
+    record->server = server->index;
+    record->data = data;
+    record->waiter = synchronous ? self->index + 1 : 0;
+    record->swallowed = false;
+    int rc = carry(ep, server, frame, data);
+    if (rc != 0)
+        return rc;
+    /* another sending of this frame: a tag remembered from an earlier one will not match */
+    atomic_fetch_add(&record->tag, UINT64_C(1) << 32);
+    struct ant_request *request = view(server, frame);
+    request->function = header->function;
+    request->operation = header->operation;
+    request->cookie = header->cookie;
+    request->data = data_view(server, data);
+    request->peer = antk_endpoint_pid(ep);
+    request->status = 0;
+    request->error = 0;
+    list_out(ep, frame);
+    antk_trace_add(core, ep->index, ANT_EVENT_SEND, header->function, (int64_t)header->cookie);
+    rc = enqueue(server, frame);
+    if (rc != 0) {
+        unlist_out(ep, frame);
+        request->data = header->data;
+        request->peer = header->peer;
+        request->status = header->status;
+        request->error = header->error;
+        if (carry(server, ep, frame, data) != 0)
+            antk_log(&core->log, ANT_LOG_ERROR, "a refused request of process %u cannot be moved back", ep->index);
+        antk_set_state(record, ANTK_HELD, 0);
+        if (data != ANTK_NO_FRAME)
+            antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
+    }
+    return rc;
+}
+
+static int submit(struct antk_body *self, struct ant_request *rq, bool synchronous, uint32_t *frame)
+{
+    int rc = find_request(self, rq, frame);
+    if (rc != 0)
+        return rc;
+    if (state_of(antk_record(self->core, *frame)) == ANTK_SERVICE)
+        return -EBUSY;
+    struct ant_request header = {.function = rq->function, .operation = rq->operation, .cookie = rq->cookie,
+                                 .data = rq->data, .peer = rq->peer, .status = rq->status, .error = rq->error};
+    if (header.function == 0)
+        return -EINVAL;
+    uint32_t data;
+    rc = find_data(self, header.data, &data);
+    if (rc != 0)
+        return rc;
+    struct antk_endpoint *server = antk_function_pin(self->core, header.function);
+    if (!server)
+        return -ESRCH;
+    rc = synchronous && server == self->endpoint ? -EDEADLK
+                                                 : dispatch(self, server, *frame, data, &header, synchronous);
+    antk_unpin(server);
+    return rc;
+}
+
+int ant_send(struct ant_request *rq)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    uint32_t frame;
+    return submit(self, rq, false, &frame);
+}
+
+/* ---- it is received ---- */
+
+static void take_request(struct antk_body *self, uint32_t frame, struct ant_message *message)
+{
+    struct antk_record *record = antk_record(self->core, frame);
+    receive_data(self, record->data);
+    atomic_store(&self->thread.activity, ANTK_REQUEST_WORK);
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function, (int64_t)record->cookie);
+    *message = (struct ant_message){ANT_REQUEST, view(self->endpoint, frame)};
+}
+
+static void take_result(struct antk_body *self, uint32_t frame, struct ant_message *message)
+{
+    struct antk_record *record = antk_record(self->core, frame);
+    receive_data(self, record->data);
+    atomic_store(&self->thread.activity, ANTK_RESULT_WORK);
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function, (int64_t)record->cookie);
+    *message = (struct ant_message){ANT_RESULT, view(self->endpoint, frame)};
+}
+
+/*
+ * The next message, if there is one; else the body is marked as waiting for it, if it is going to. idle tells whether
+ * it owes anything to anyone.
+ */
+static bool next_message(struct antk_body *self, bool will_wait, struct ant_message *message, bool *idle)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_record *records = self->core->records;
+    uint32_t result = ANTK_NO_FRAME, request = ANTK_NO_FRAME;
+    antk_lock(&ep->lock);
+    struct antk_notice *notice = ep->notice;
+    bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed);
+    if (!notice && !stop) {
+        result = ep->results.head;
+        if (result != ANTK_NO_FRAME) {
+            antk_queue_unlink(records, &ep->results, result);
+            antk_set_state(&records[result], ANTK_HELD, 0);
+        } else if ((request = ep->requests.head) != ANTK_NO_FRAME) {
+            antk_queue_unlink(records, &ep->requests, request);
+            antk_queue_push(records, &ep->service, request);
+            antk_set_state(&records[request], ANTK_SERVICE, ep->index);
+        }
+    }
+    bool found = notice || stop || result != ANTK_NO_FRAME || request != ANTK_NO_FRAME;
+    ep->receiving = !found && will_wait;
+    *idle = ep->program && ep->service.count == 0 && ep->out.count == 0;
+    if (notice)
+        notice->seen(notice);
+    antk_unlock(&ep->lock);
+    if (notice) {
+        *message = (struct ant_message){ANT_SWAP, NULL};
+    } else if (stop) {
+        *message = (struct ant_message){ANT_STOP, NULL};
+    } else if (result != ANTK_NO_FRAME) {
+        take_result(self, result, message);
+    } else if (request != ANTK_NO_FRAME) {
+        take_request(self, request, message);
+    }
+    return found;
+}
+
+int ant_receive(struct ant_message *message, int64_t timeout_ns)
+{
+    struct antk_body *self = antk_enter();
+    if (!self || self->candidate)
+        return -EPERM;
+    if (!message)
+        return -EINVAL;
+    atomic_store_explicit(&self->thread.activity, ANTK_IDLE, memory_order_relaxed);
+    bool idle;
+    if (timeout_ns == 0)
+        return next_message(self, false, message, &idle) ? 0 : -ETIMEDOUT;
+    uint64_t deadline_ns = ANTK_NEVER;
+    bool limited = false;
+    for (int rc = 0;;) {
+        if (next_message(self, rc == 0, message, &idle))
+            return 0;
+        if (rc != 0)
+            return rc;
+        if (timeout_ns > 0 && !limited) {
+            deadline_ns = antk_deadline(self->core->machine, timeout_ns);
+            limited = true;
+        }
+        rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"a message", 0, idle});
+        if (rc == -EINTR)
+            antk_enter();
+    }
+}
+
+/* ---- it is answered ---- */
+
+void antk_drop(struct antk_endpoint *ep, uint32_t frame, uint32_t data)
+{
+    if (data != ANTK_NO_FRAME)
+        antk_area_drop(ep, data);
+    antk_area_drop(ep, frame);
+}
+
+/* Gives a carried result to the client's endpoint. False: that does not want it. */
+static bool give_result(struct antk_endpoint *client, uint32_t frame)
+{
+    struct antk_core *core = client->core;
+    struct antk_record *record = antk_record(core, frame);
+    struct antk_body *receiver = NULL;
+    antk_lock(&client->lock);
+    bool wanted = !client->closed && !record->swallowed;
+    if (!client->closed)
+        antk_queue_unlink(core->records, &client->out, frame);
+    if (wanted && record->waiter != 0) {
+        receiver = &core->bodies[record->waiter - 1];
+        antk_set_state(record, ANTK_DONE, 0);
+    } else if (wanted) {
+        antk_set_state(record, ANTK_RESULT, 0);
+        antk_queue_push(core->records, &client->results, frame);
+        receiver = receiver_locked(client);
+    }
+    antk_unlock(&client->lock);
+    wake(core, receiver);
+    return wanted;
+}
+
+static void leave_service(struct antk_endpoint *ep, uint32_t frame)
+{
+    antk_lock(&ep->lock);
+    antk_queue_unlink(ep->core->records, &ep->service, frame);
+    antk_unlock(&ep->lock);
+}
+
+int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t status, int error)
+{
+    struct antk_core *core = ep->core;
+    struct antk_record *record = antk_record(core, frame);
+    uint64_t cookie = record->cookie;
+    struct antk_endpoint *client = antk_pin(core, atomic_load(&record->client));
+    if (!client) {
+        leave_service(ep, frame);
+        antk_drop(ep, frame, data);
+    } else {
+        int rc = carry(ep, client, frame, data);
+        if (rc != 0) {
+            antk_unpin(client);
+            return rc;
+        }
+        record->data = data;
+        struct ant_request *request = view(client, frame);
+        request->function = record->function;
+        request->operation = record->operation;
+        request->cookie = cookie;
+        request->data = data_view(client, data);
+        request->peer = antk_endpoint_pid(ep);
+        request->status = status;
+        request->error = error;
+        leave_service(ep, frame);
+        antk_trace_add(core, ep->index, ANT_EVENT_REPLY, error ? error : status, (int64_t)cookie);
+        if (!give_result(client, frame))
+            antk_drop(client, frame, data);
+        antk_unpin(client);
+    }
+    return 0;
+}
+
+int ant_reply(struct ant_request *rq, int32_t status)
+{
+    struct antk_body *self = antk_enter();
+    if (!self || self->candidate)
+        return -EPERM;
+    uint32_t frame, data;
+    int rc = find_request(self, rq, &frame);
+    if (rc != 0)
+        return rc;
+    if (state_of(antk_record(self->core, frame)) != ANTK_SERVICE)
+        return -EPERM;
+    rc = find_data(self, rq->data, &data);
+    if (rc != 0)
+        return rc;
+    return antk_answer(self->endpoint, frame, data, status, 0);
+}
+
+/* ---- it is withdrawn ---- */
+
+int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag)
+{
+    struct antk_core *core = ep->core;
+    struct antk_record *record = antk_record(core, frame);
+    if (antk_tag_state(tag) != ANTK_QUEUED)
+        return -EINPROGRESS;
+    struct antk_endpoint *server = &core->endpoints[antk_tag_server(tag)];
+    antk_lock(&server->lock);
+    int rc = atomic_load(&record->tag) == tag ? 0 : -EINPROGRESS;
+    if (rc == 0)
+        rc = carry(server, ep, frame, record->data);
+    if (rc == 0)
+        antk_queue_unlink(core->records, &server->requests, frame);
+    antk_unlock(&server->lock);
+    if (rc == 0)
+        antk_trace_add(core, ep->index, ANT_EVENT_CANCEL, record->function, (int64_t)record->cookie);
+    return rc;
+}
+
+/* A request that was withdrawn is the caller's again. */
+static void take_back(struct antk_body *self, uint32_t frame, int error)
+{
+    struct antk_record *record = antk_record(self->core, frame);
+    unlist_out(self->endpoint, frame);
+    antk_set_state(record, ANTK_HELD, 0);
+    receive_data(self, record->data);
+    struct ant_request *request = view(self->endpoint, frame);
+    request->data = data_view(self->endpoint, record->data);
+    request->error = error;
+}
+
+int ant_cancel(struct ant_request *rq)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    struct antk_endpoint *ep = self->endpoint;
+    size_t offset = (size_t)((const char *)rq - ep->window.base);
+    if ((const char *)rq < ep->window.base || offset / ANT_PAGE_BYTES >= antk_pool_pages(self->core->pool))
+        return -EFAULT;
+    if (offset % ANT_PAGE_BYTES != 0)
+        return -EINVAL;
+    uint32_t frame = (uint32_t)(offset / ANT_PAGE_BYTES);
+    struct antk_record *record = antk_record(self->core, frame);
+    uint64_t tag = atomic_load(&record->tag);
+    enum antk_request_state state = antk_tag_state(tag);
+    if (atomic_load(&record->client) != antk_endpoint_pid(ep) || state == ANTK_PLAIN || state == ANTK_HELD)
+        return -ESRCH;
+    if (self->candidate && record->incarnation != self->incarnation)
+        return -EPERM;
+    if (state == ANTK_RESULT || state == ANTK_DONE)
+        return -EALREADY;
+    int rc = antk_withdraw(ep, frame, tag);
+    if (rc == 0)
+        take_back(self, frame, 0);
+    return rc;
+}
+
+/* ---- its result is taken ---- */
+
+/* The wait of a synchronous request ended without its result: what becomes of it? */
+static int give_up_waiting(struct antk_body *self, uint32_t frame, int error)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_record *record = antk_record(self->core, frame);
+    if (antk_withdraw(ep, frame, atomic_load(&record->tag)) == 0) {
+        take_back(self, frame, error);
+        return error;
+    }
+    antk_lock(&ep->lock);
+    bool done = state_of(record) == ANTK_DONE;
+    record->waiter = 0;
+    antk_unlock(&ep->lock);
+    return done ? 0 : -EINPROGRESS;
+}
+
+int ant_call(struct ant_request *rq, int64_t timeout_ns)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    uint64_t deadline_ns = antk_deadline(self->core->machine, timeout_ns);
+    uint32_t frame;
+    int rc = submit(self, rq, true, &frame);
+    if (rc != 0)
+        return rc;
+    struct antk_record *record = antk_record(self->core, frame);
+    while (state_of(record) != ANTK_DONE) {
+        rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"the result of function", record->function, false});
+        if (rc == -EINTR)
+            antk_enter();
+        if (rc != 0 && state_of(record) != ANTK_DONE) {
+            rc = give_up_waiting(self, frame, rc);
+            if (rc != 0)
+                return rc;
+        }
+    }
+    antk_set_state(record, ANTK_HELD, 0);
+    receive_data(self, record->data);
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function, (int64_t)record->cookie);
+    return rq->error;
+}
+
+/* ---- what is under way ---- */
+
+static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, struct ant_pending *item)
+{
+    struct antk_record *record = antk_record(ep->core, frame);
+    item->request = view(ep, frame);
+    item->cookie = record->cookie;
+    item->function = record->function;
+    item->operation = record->operation;
+    item->peer = as_client ? antk_endpoint_pid(&ep->core->endpoints[record->server]) : atomic_load(&record->client);
+}
+
+int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!count || (!items && capacity > 0) || kind < ANT_IN_SERVICE || kind > ANT_ANSWERED)
+        return -EINVAL;
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_queue *queue = kind == ANT_IN_SERVICE ? &ep->service : kind == ANT_OUTSTANDING ? &ep->out : &ep->results;
+    size_t listed = 0;
+    antk_lock(&ep->lock);
+    for (uint32_t frame = queue->head; frame != ANTK_NO_FRAME && listed < capacity;
+         frame = antk_record(self->core, frame)->link[queue->kind].next)
+        describe(ep, frame, kind != ANT_IN_SERVICE, &items[listed++]);
+    *count = queue->count;
+    antk_unlock(&ep->lock);
+    return 0;
+}

@@ -1,0 +1,126 @@
+/*
+ * Requests when a process ends: those it leaves unanswered, those it had sent, and results that nobody will take.
+ *
+ * So every request gets its one result: from here, if its server cannot give it any more.
+ */
+#include "core/core.h"
+#include "core/ipc.h"
+
+#include <errno.h>
+
+/* The data area that a server's request page names, if it is one of the endpoint's; else none goes back. */
+static uint32_t named_data(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct ant_request *request = antk_area_address(&ep->window, frame);
+    uint32_t data;
+    if (!request->data || antk_area_find(ep->core->pool, &ep->window, request->data, &data) != 0)
+        return ANTK_NO_FRAME;
+    return antk_tag_state(atomic_load(&antk_record(ep->core, data)->tag)) == ANTK_PLAIN ? data : ANTK_NO_FRAME;
+}
+
+/* Moves the first queued request into service, as receiving it would. */
+static bool serve_next(struct antk_endpoint *ep)
+{
+    struct antk_core *core = ep->core;
+    antk_lock(&ep->lock);
+    uint32_t frame = ep->requests.head;
+    if (frame != ANTK_NO_FRAME) {
+        antk_queue_unlink(core->records, &ep->requests, frame);
+        antk_queue_push(core->records, &ep->service, frame);
+        antk_set_state(antk_record(core, frame), ANTK_SERVICE, ep->index);
+        uint32_t data = antk_record(core, frame)->data;
+        if (data != ANTK_NO_FRAME)
+            antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
+    }
+    antk_unlock(&ep->lock);
+    return frame != ANTK_NO_FRAME;
+}
+
+static void answer_all(struct antk_endpoint *ep, int error)
+{
+    while (serve_next(ep))
+        ;
+    for (;;) {
+        antk_lock(&ep->lock);
+        uint32_t frame = ep->service.head;
+        antk_unlock(&ep->lock);
+        if (frame == ANTK_NO_FRAME)
+            return;
+        if (antk_answer(ep, frame, named_data(ep, frame), 0, error) == 0 ||
+            antk_answer(ep, frame, ANTK_NO_FRAME, 0, error) == 0)
+            continue;
+        antk_log(&ep->core->log, ANT_LOG_ERROR, "process %u (%s) ended, and a request it served cannot be moved back",
+                 ep->index, ep->name);
+        antk_lock(&ep->lock);
+        antk_queue_unlink(ep->core->records, &ep->service, frame);
+        antk_unlock(&ep->lock);
+    }
+}
+
+/* Takes the first of a queue off it; its frame, or ANTK_NO_FRAME. */
+static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint64_t *tag)
+{
+    antk_lock(&ep->lock);
+    uint32_t frame = queue->head;
+    if (frame != ANTK_NO_FRAME) {
+        *tag = atomic_load(&antk_record(ep->core, frame)->tag);
+        antk_queue_unlink(ep->core->records, queue, frame);
+    }
+    antk_unlock(&ep->lock);
+    return frame;
+}
+
+/* Whatever cannot be withdrawn is dropped by whoever answers it: it finds this endpoint closed. */
+void antk_requests_close(struct antk_endpoint *ep, int error)
+{
+    uint32_t frame;
+    uint64_t tag;
+    answer_all(ep, error);
+    while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME)
+        if (antk_withdraw(ep, frame, tag) == 0)
+            antk_drop(ep, frame, antk_record(ep->core, frame)->data);
+    while ((frame = pop(ep, &ep->results, &tag)) != ANTK_NO_FRAME)
+        antk_drop(ep, frame, antk_record(ep->core, frame)->data);
+}
+
+/* The first of a queue that this incarnation sent and that is not swallowed yet. Endpoint's lock held. */
+static uint32_t first_of_locked(struct antk_endpoint *ep, struct antk_queue *queue, uint32_t incarnation)
+{
+    uint32_t frame = queue->head;
+    while (frame != ANTK_NO_FRAME) {
+        struct antk_record *record = antk_record(ep->core, frame);
+        if (record->incarnation == incarnation && !record->swallowed)
+            return frame;
+        frame = record->link[queue->kind].next;
+    }
+    return ANTK_NO_FRAME;
+}
+
+uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation)
+{
+    struct antk_core *core = ep->core;
+    uint32_t swallowed = 0;
+    for (;;) {
+        antk_lock(&ep->lock);
+        uint32_t result = first_of_locked(ep, &ep->results, incarnation);
+        if (result != ANTK_NO_FRAME)
+            antk_queue_unlink(core->records, &ep->results, result);
+        uint32_t out = first_of_locked(ep, &ep->out, incarnation);
+        if (out != ANTK_NO_FRAME)
+            antk_record(core, out)->swallowed = true;
+        uint64_t tag = out != ANTK_NO_FRAME ? atomic_load(&antk_record(core, out)->tag) : 0;
+        antk_unlock(&ep->lock);
+        if (result != ANTK_NO_FRAME)
+            antk_drop(ep, result, antk_record(core, result)->data);
+        if (out != ANTK_NO_FRAME && antk_withdraw(ep, out, tag) == 0) {
+            antk_lock(&ep->lock);
+            antk_queue_unlink(core->records, &ep->out, out);
+            antk_unlock(&ep->lock);
+            antk_drop(ep, out, antk_record(core, out)->data);
+        } else if (out != ANTK_NO_FRAME) {
+            swallowed++;
+        }
+        if (result == ANTK_NO_FRAME && out == ANTK_NO_FRAME)
+            return swallowed;
+    }
+}

@@ -1,0 +1,130 @@
+/* What the machines share: choosing one, locks, starting and joining threads, deadlines. */
+#include "core/machine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *antk_machine_name(enum ant_machine kind)
+{
+    static const char *const names[] = {"auto", "fifo", "other", "virtual"};
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
+}
+
+static const char *const no_fifo =
+    "SCHED_FIFO is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed): priorities are not enforced";
+
+int antk_machine_create(const struct antk_machine_config *config, struct antk_machine **machine)
+{
+    struct antk_machine_config chosen = *config;
+    const char *reason = "asked for";
+    if (config->kind == ANT_MACHINE_AUTO) {
+        bool permitted = antk_fifo_permitted(config->rt_base + ANTK_LEVELS - 1) == 0;
+        chosen.kind = permitted ? ANT_MACHINE_FIFO : ANT_MACHINE_OTHER;
+        reason = permitted ? "SCHED_FIFO is permitted" : no_fifo;
+    }
+    int rc = chosen.kind == ANT_MACHINE_VIRTUAL ? antk_virtual_create(&chosen, machine)
+                                                : antk_real_create(&chosen, machine);
+    if (rc == 0)
+        snprintf((*machine)->reason, sizeof (*machine)->reason, "%s", reason);
+    return rc;
+}
+
+void antk_lock_init(struct antk_machine *m, struct antk_lock *lock)
+{
+    lock->is_virtual = m->kind == ANT_MACHINE_VIRTUAL;
+    lock->held = false;
+    if (lock->is_virtual)
+        return;
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&lock->mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+void antk_lock_fini(struct antk_lock *lock)
+{
+    if (!lock->is_virtual)
+        pthread_mutex_destroy(&lock->mutex);
+}
+
+void antk_lock(struct antk_lock *lock)
+{
+    if (lock->is_virtual) {
+        assert(!lock->held);
+        lock->held = true;
+    } else {
+        pthread_mutex_lock(&lock->mutex);
+    }
+}
+
+void antk_unlock(struct antk_lock *lock)
+{
+    if (lock->is_virtual)
+        lock->held = false;
+    else
+        pthread_mutex_unlock(&lock->mutex);
+}
+
+/* A process's thread takes no asynchronous signal, so that the program's signals go to its other threads. */
+int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *))
+{
+    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof synchronous / sizeof *synchronous; i++)
+        sigdelset(&blocked, synchronous[i]);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    int rc = pthread_attr_setstacksize(&attributes, stack_bytes);
+    if (rc == 0)
+        rc = pthread_attr_setsigmask_np(&attributes, &blocked);
+    if (rc == 0)
+        rc = pthread_create(&t->pthread, &attributes, body, t);
+    pthread_attr_destroy(&attributes);
+    return -rc;
+}
+
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
+                      int (*entry)(void *arg), void *arg)
+{
+    t->machine = m;
+    t->entry = entry;
+    t->arg = arg;
+    atomic_store(&t->priority, priority);
+    atomic_store(&t->permit, 0);
+    atomic_store(&t->activity, ANTK_IDLE);
+    atomic_store(&t->watched_from_ns, 0);
+    return m->ops->start(m, t, stack_bytes);
+}
+
+bool antk_thread_join(struct antk_thread *t, bool wait)
+{
+    if (wait)
+        return pthread_join(t->pthread, NULL) == 0;
+    return pthread_tryjoin_np(t->pthread, NULL) == 0;
+}
+
+int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
+{
+    t->wait = wait;
+    int rc = t->machine->ops->park(t, deadline_ns);
+    t->wait.what = NULL;
+    return rc;
+}
+
+void antk_unpark(struct antk_machine *m, struct antk_thread *t)
+{
+    m->ops->unpark(m, t);
+}
+
+uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)
+{
+    if (timeout_ns < 0)
+        return ANTK_NEVER;
+    uint64_t now_ns = antk_now(m);
+    return (uint64_t)timeout_ns >= ANTK_NEVER - now_ns ? ANTK_NEVER : now_ns + (uint64_t)timeout_ns;
+}

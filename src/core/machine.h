@@ -1,0 +1,144 @@
+/*
+ * The machine seam: time, threads, blocking, waking, PU work, locks. Nothing else in the library touches a clock, a
+ * futex or a pthread primitive.
+ *
+ * Three machines stand behind it: `fifo` and `other` (machine_real.c) and `virtual` (machine_virtual.c).
+ *
+ * Parking is a permit, as in LockSupport: antk_unpark leaves one (at most), antk_park takes it or waits for it. So whoever waits
+ * re-checks its condition in a loop, a wake-up that comes early is not lost, and one that comes late does no harm:
+ *     waiter: loop { check the condition; antk_park }      waker: make the condition true; antk_unpark
+ * antk_unpark is called with no lock held, since the woken thread may run at once.
+ */
+#ifndef ANTK_MACHINE_H
+#define ANTK_MACHINE_H
+
+#include <ant/core.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ANTK_NEVER UINT64_MAX
+#define ANTK_LEVELS (ANT_PRIORITY_MAX + 2) /* one above the band, for a swap requester that must keep its deadlines */
+
+struct antk_machine;
+
+/* What a process is doing, as ant_receive sees it; decides where its processor time is booked. */
+enum antk_activity { ANTK_IDLE, ANTK_REQUEST_WORK, ANTK_RESULT_WORK, ANTK_ACTIVITIES };
+
+/* Processor time by activity (real machines book all of it under ANTK_IDLE), and time spent blocked while watched. */
+struct antk_times {
+    uint64_t cpu_ns[ANTK_ACTIVITIES];
+    uint64_t blocked_ns;
+};
+
+/* What a parked thread waits for, for those who ask. */
+struct antk_wait {
+    const char *what; /* a noun phrase; NULL: it does not wait */
+    uint64_t object;  /* function id, process index ... 0: none */
+    bool idle;        /* a server without anything to do: no deadlock is its fault */
+};
+
+/* The machine's part of a process. Type-stable: an unpark that comes after its end does no harm. */
+struct antk_thread {
+    struct antk_machine *machine;
+    pthread_t pthread;
+    int (*entry)(void *arg);
+    void *arg;
+    uint32_t index;            /* of the process, for traces */
+    _Atomic int priority;      /* in force: the process's own, or raised for a swap */
+    _Atomic uint32_t permit;   /* real: futex word, see machine_real.c. virtual: 0 or 1 */
+    _Atomic uint8_t activity;  /* enum antk_activity; written by the thread itself */
+    struct antk_wait wait;     /* virtual: guarded by the baton */
+    _Atomic uint64_t watched_from_ns; /* real: book blocked time from here on; 0: do not */
+    _Atomic uint64_t watched_blocked_ns;
+
+    /* virtual only; guarded by the baton */
+    enum { ANTK_GONE, ANTK_READY, ANTK_RUNNING, ANTK_BLOCKED } state;
+    _Atomic uint32_t baton;    /* futex word: 1 = it is this thread's turn */
+    bool preempted;            /* it stands at the head of its level because it lost the processor */
+    int park_result;
+    uint64_t timer_ns;         /* ANTK_NEVER: none */
+    uint64_t timer_number;
+    uint64_t blocked_since_ns;
+    struct antk_times times;
+    struct antk_thread *ready_next, *ready_prev;
+    struct antk_thread *timer_next, *timer_prev;
+    struct antk_thread *all_next, *all_prev;
+};
+
+struct antk_lock {
+    pthread_mutex_t mutex; /* priority-inheriting; unused on `virtual`, where threads switch at unlocked points only */
+    bool is_virtual;
+    bool held;             /* virtual */
+};
+
+struct antk_machine_ops {
+    int (*adopt)(struct antk_machine *m, struct antk_thread *t); /* boot: the calling thread */
+    void (*leave)(struct antk_machine *m, struct antk_thread *t);
+    int (*start)(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes);
+    void (*ended)(struct antk_machine *m, struct antk_thread *t); /* the last act of a thread */
+    uint64_t (*now)(struct antk_machine *m);
+    int (*park)(struct antk_thread *t, uint64_t deadline_ns);
+    void (*unpark)(struct antk_machine *m, struct antk_thread *t);
+    void (*work)(struct antk_thread *t, uint64_t work_ns, const _Atomic uint32_t *stop);
+    void (*set_priority)(struct antk_thread *t, int priority);
+    void (*watch)(struct antk_thread *t);
+    void (*times)(struct antk_thread *t, struct antk_times *times);
+    void (*destroy)(struct antk_machine *m);
+};
+
+struct antk_machine {
+    const struct antk_machine_ops *ops;
+    enum ant_machine kind; /* never AUTO */
+    char reason[160];
+};
+
+struct antk_machine_config {
+    enum ant_machine kind;
+    int rt_base;
+    const int *cpus;
+    size_t cpu_count;
+    uint64_t seed;
+    /* virtual: called when nobody is ready and no timer is set, before the waits are failed */
+    void (*on_deadlock)(void *context);
+    /* virtual: called whenever another thread runs from now on */
+    void (*on_dispatch)(void *context, uint32_t index, uint32_t before, int priority);
+    void *context;
+};
+
+/* -EINVAL: a CPU that the caller may not run on. -EPERM: FIFO asked for by name and not permitted. -ENOMEM. */
+int antk_machine_create(const struct antk_machine_config *config, struct antk_machine **machine);
+const char *antk_machine_name(enum ant_machine kind);
+
+/* For the machines: creates t->pthread, to run body(t). -EAGAIN: the host has no thread to give. */
+int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *));
+int antk_real_create(const struct antk_machine_config *config, struct antk_machine **machine);
+int antk_virtual_create(const struct antk_machine_config *config, struct antk_machine **machine);
+/* Why the calling thread may not become SCHED_FIFO at this priority: 0 if it may, else a negative errno value. */
+int antk_fifo_permitted(int rt_priority);
+/* One CPU of those that the calling thread may run on: the last. */
+int antk_last_cpu(void);
+
+void antk_lock_init(struct antk_machine *m, struct antk_lock *lock);
+void antk_lock_fini(struct antk_lock *lock);
+void antk_lock(struct antk_lock *lock);
+void antk_unlock(struct antk_lock *lock);
+
+static inline uint64_t antk_now(struct antk_machine *m)
+{
+    return m->ops->now(m);
+}
+
+/* Starts entry(arg) on a new thread; when it returns the thread is gone, and antk_thread_join may be called. -EAGAIN, -ENOMEM. */
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
+                      int (*entry)(void *arg), void *arg);
+/* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
+bool antk_thread_join(struct antk_thread *t, bool wait);
+
+/* 0: a permit was there or came. -ETIMEDOUT: deadline_ns (ANTK_NEVER: none) has passed. -EDEADLK: `virtual` found no way on. */
+int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait);
+void antk_unpark(struct antk_machine *m, struct antk_thread *t);
+
+/* The time limit of a call that begins now, as a deadline. */
+uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns);
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * The machines on the real clock: `fifo`, SCHED_FIFO threads on the configured CPUs, and `other`, ordinary threads.
+ *
+ * A thread's permit word: NONE, GIVEN, or WAITED when its thread sleeps (or is about to) in the kernel. The thread itself moves
+ * NONE -> WAITED and takes GIVEN; wakers move anything -> GIVEN, and call the kernel only if it was WAITED. No wake-up is lost: between
+ * the waiter's NONE -> WAITED and its futex call, a waker makes the word GIVEN, and the futex call refuses to sleep.
+ */
+#include "core/machine.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PERMIT_NONE, PERMIT_GIVEN, PERMIT_WAITED };
+
+#ifndef PR_FUTEX_HASH
+#define PR_FUTEX_HASH 78
+#define PR_FUTEX_HASH_SET_SLOTS 1
+#endif
+
+struct real_machine {
+    struct antk_machine base;
+    struct timespec boot;
+    int rt_base;
+    cpu_set_t cpus;
+    /* what ant_shutdown gives back */
+    int old_policy;
+    struct sched_param old_param;
+    cpu_set_t old_cpus;
+    sigset_t old_mask;
+};
+
+static uint64_t ns_between(const struct timespec *from, const struct timespec *to)
+{
+    return (uint64_t)((to->tv_sec - from->tv_sec) * (int64_t)ANT_NS_PER_S + (to->tv_nsec - from->tv_nsec));
+}
+
+static uint64_t real_now(struct antk_machine *base)
+{
+    struct real_machine *m = (struct real_machine *)base;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return ns_between(&m->boot, &now);
+}
+
+int antk_fifo_permitted(int rt_priority)
+{
+    int policy = sched_getscheduler(0);
+    struct sched_param old, wanted = {.sched_priority = rt_priority};
+    if (policy < 0 || sched_getparam(0, &old) != 0)
+        return -errno;
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &wanted) != 0)
+        return -errno;
+    return sched_setscheduler(0, policy, &old) != 0 ? -errno : 0;
+}
+
+int antk_last_cpu(void)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return 0;
+    int last = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &allowed))
+            last = cpu;
+    return last;
+}
+
+/* glibc hands policy and priority straight to the kernel, so the flag that keeps children ordinary can go along. */
+static int apply_priority(struct real_machine *m, struct antk_thread *t, int priority)
+{
+    struct sched_param param = {.sched_priority = m->rt_base + priority};
+    return pthread_setschedparam(t->pthread, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
+}
+
+static int real_adopt(struct antk_machine *base, struct antk_thread *t)
+{
+    struct real_machine *m = (struct real_machine *)base;
+    t->machine = base;
+    t->pthread = pthread_self();
+    pthread_sigmask(SIG_SETMASK, NULL, &m->old_mask);
+    m->old_policy = sched_getscheduler(0);
+    if (m->old_policy < 0 || sched_getparam(0, &m->old_param) != 0 ||
+        sched_getaffinity(0, sizeof m->old_cpus, &m->old_cpus) != 0)
+        return -errno;
+    if (base->kind != ANT_MACHINE_FIFO)
+        return 0;
+    if (sched_setaffinity(0, sizeof m->cpus, &m->cpus) != 0)
+        return -EINVAL;
+    int rc = apply_priority(m, t, atomic_load(&t->priority));
+    if (rc != 0)
+        sched_setaffinity(0, sizeof m->old_cpus, &m->old_cpus);
+    return -rc;
+}
+
+static void real_leave(struct antk_machine *base, struct antk_thread *t)
+{
+    struct real_machine *m = (struct real_machine *)base;
+    if (base->kind == ANT_MACHINE_FIFO) {
+        pthread_setschedparam(t->pthread, m->old_policy, &m->old_param);
+        sched_setaffinity(0, sizeof m->old_cpus, &m->old_cpus);
+    }
+    pthread_sigmask(SIG_SETMASK, &m->old_mask, NULL);
+}
+
+static void *real_main(void *arg)
+{
+    struct antk_thread *t = arg;
+    t->entry(t->arg);
+    return NULL;
+}
+
+/*
+ * A thread inherits the CPUs of its creator, and ordinary scheduling (reset on fork). It gets its priority from the creator,
+ * who may be far above it: so a new thread never has to win the processor at ordinary priority first.
+ */
+static int real_start(struct antk_machine *base, struct antk_thread *t, size_t stack_bytes)
+{
+    struct real_machine *m = (struct real_machine *)base;
+    int rc = antk_pthread_create(t, stack_bytes, real_main);
+    if (rc != 0)
+        return rc;
+    if (base->kind == ANT_MACHINE_FIFO)
+        apply_priority(m, t, atomic_load(&t->priority));
+    return 0;
+}
+
+static void real_ended(struct antk_machine *base, struct antk_thread *t)
+{
+    (void)base;
+    (void)t;
+}
+
+static int wait_permit(struct real_machine *m, struct antk_thread *t, uint64_t deadline_ns)
+{
+    struct timespec until = m->boot;
+    if (deadline_ns != ANTK_NEVER) {
+        until.tv_sec += (time_t)(deadline_ns / ANT_NS_PER_S);
+        until.tv_nsec += (long)(deadline_ns % ANT_NS_PER_S);
+        if (until.tv_nsec >= (long)ANT_NS_PER_S) {
+            until.tv_sec++;
+            until.tv_nsec -= (long)ANT_NS_PER_S;
+        }
+    }
+    long rc = syscall(SYS_futex, &t->permit, FUTEX_WAIT_BITSET_PRIVATE, PERMIT_WAITED,
+                      deadline_ns == ANTK_NEVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+    return rc != 0 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+/* Taking a permit that was given is an acquire: what the waker did before is seen. */
+static bool take_permit(struct antk_thread *t, bool waiting)
+{
+    uint32_t expected = PERMIT_GIVEN;
+    if (atomic_compare_exchange_strong(&t->permit, &expected, PERMIT_NONE))
+        return true;
+    if (waiting) {
+        expected = PERMIT_NONE;
+        atomic_compare_exchange_strong(&t->permit, &expected, PERMIT_WAITED);
+    }
+    return false;
+}
+
+static int sleep_for_permit(struct antk_thread *t, uint64_t deadline_ns)
+{
+    struct real_machine *m = (struct real_machine *)t->machine;
+    for (;;) {
+        if (take_permit(t, true))
+            return 0;
+        if (wait_permit(m, t, deadline_ns) == -ETIMEDOUT) {
+            /* a permit that came with the deadline counts */
+            return atomic_exchange(&t->permit, PERMIT_NONE) == PERMIT_GIVEN ? 0 : -ETIMEDOUT;
+        }
+    }
+}
+
+/* While it is watched (a swap waits for it) a thread books the time for which it is blocked, from the start of the watch. */
+static int real_park(struct antk_thread *t, uint64_t deadline_ns)
+{
+    if (take_permit(t, false))
+        return 0;
+    uint64_t parked_ns = atomic_load(&t->watched_from_ns) ? real_now(t->machine) : 0;
+    int rc = sleep_for_permit(t, deadline_ns);
+    uint64_t watched_ns = atomic_load(&t->watched_from_ns);
+    if (watched_ns) {
+        uint64_t from_ns = parked_ns > watched_ns ? parked_ns : watched_ns, now_ns = real_now(t->machine);
+        atomic_fetch_add(&t->watched_blocked_ns, now_ns - from_ns);
+    }
+    return rc;
+}
+
+static void real_unpark(struct antk_machine *base, struct antk_thread *t)
+{
+    (void)base;
+    if (atomic_exchange(&t->permit, PERMIT_GIVEN) == PERMIT_WAITED)
+        syscall(SYS_futex, &t->permit, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * ANT_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void real_work(struct antk_thread *t, uint64_t work_ns, const _Atomic uint32_t *stop)
+{
+    (void)t;
+    uint64_t begin_ns = thread_cpu_ns();
+    while (thread_cpu_ns() - begin_ns < work_ns && !atomic_load_explicit(stop, memory_order_relaxed))
+        ;
+}
+
+static void real_set_priority(struct antk_thread *t, int priority)
+{
+    atomic_store(&t->priority, priority);
+    if (t->machine->kind == ANT_MACHINE_FIFO)
+        apply_priority((struct real_machine *)t->machine, t, priority);
+}
+
+static void real_watch(struct antk_thread *t)
+{
+    atomic_store(&t->watched_blocked_ns, 0);
+    atomic_store(&t->watched_from_ns, real_now(t->machine));
+}
+
+static void real_times(struct antk_thread *t, struct antk_times *times)
+{
+    clockid_t clock;
+    struct timespec now = {0};
+    memset(times, 0, sizeof *times);
+    if (pthread_getcpuclockid(t->pthread, &clock) == 0)
+        clock_gettime(clock, &now);
+    times->cpu_ns[ANTK_IDLE] = (uint64_t)now.tv_sec * ANT_NS_PER_S + (uint64_t)now.tv_nsec;
+    times->blocked_ns = atomic_load(&t->watched_blocked_ns);
+}
+
+static void real_destroy(struct antk_machine *base)
+{
+    free(base);
+}
+
+static const struct antk_machine_ops real_ops = {
+    .adopt = real_adopt,
+    .leave = real_leave,
+    .start = real_start,
+    .ended = real_ended,
+    .now = real_now,
+    .park = real_park,
+    .unpark = real_unpark,
+    .work = real_work,
+    .set_priority = real_set_priority,
+    .watch = real_watch,
+    .times = real_times,
+    .destroy = real_destroy,
+};
+
+static int choose_cpus(const struct antk_machine_config *config, cpu_set_t *cpus)
+{
+    cpu_set_t allowed;
+    CPU_ZERO(cpus);
+    if (config->cpu_count == 0) {
+        CPU_SET((size_t)antk_last_cpu(), cpus);
+        return 0;
+    }
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return -errno;
+    for (size_t i = 0; i < config->cpu_count; i++) {
+        if (config->cpus[i] < 0 || config->cpus[i] >= CPU_SETSIZE || !CPU_ISSET((size_t)config->cpus[i], &allowed))
+            return -EINVAL;
+        CPU_SET((size_t)config->cpus[i], cpus);
+    }
+    return 0;
+}
+
+int antk_real_create(const struct antk_machine_config *config, struct antk_machine **machine)
+{
+    if (config->kind == ANT_MACHINE_FIFO && antk_fifo_permitted(config->rt_base + ANTK_LEVELS - 1) != 0)
+        return -EPERM;
+    struct real_machine *m = calloc(1, sizeof *m);
+    if (!m)
+        return -ENOMEM;
+    int rc = choose_cpus(config, &m->cpus);
+    if (rc != 0) {
+        free(m);
+        return rc;
+    }
+    m->base.ops = &real_ops;
+    m->base.kind = config->kind;
+    m->rt_base = config->rt_base;
+    clock_gettime(CLOCK_MONOTONIC, &m->boot);
+    /* With many threads the kernel's default of 16 slots slows every futex call (measured: 9 %). Older kernels refuse. */
+    prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, 256, 0, 0);
+    *machine = &m->base;
+    return 0;
+}

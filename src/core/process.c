@@ -1,0 +1,433 @@
+/* Processes: bodies, the way a thread enters and leaves its process, and the process calls; see process.h. */
+#include "core/core.h"
+#include "core/candidate.h"
+
+#include <errno.h>
+#include <string.h>
+
+_Thread_local struct antk_body *antk_self;
+
+struct antk_body *antk_enter(void)
+{
+    struct antk_body *self = antk_self;
+    if (self && __builtin_expect(atomic_load_explicit(&self->flags, memory_order_relaxed) != 0, 0))
+        antk_leave(self, -ESHUTDOWN);
+    return self;
+}
+
+void antk_leave(struct antk_body *self, int status)
+{
+    self->exit_status = status;
+    longjmp(self->base, 1);
+}
+
+int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
+{
+    atomic_store(&self->waiting, true);
+    int rc = -EINTR;
+    if (!atomic_load(&self->flags))
+        rc = antk_park(&self->thread, deadline_ns, wait);
+    atomic_store(&self->waiting, false);
+    return atomic_load(&self->flags) ? -EINTR : rc;
+}
+
+/* ---- bodies ---- */
+
+static struct antk_body *take_body(struct antk_core *core)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        antk_bodies_reap(core, attempt > 0);
+        antk_lock(&core->lock);
+        struct antk_body *body = core->free_bodies;
+        if (body)
+            core->free_bodies = body->next;
+        antk_unlock(&core->lock);
+        if (body)
+            return body;
+    }
+    return NULL;
+}
+
+static void list_body(struct antk_core *core, struct antk_body *body)
+{
+    antk_lock(&core->lock);
+    body->live_prev = NULL;
+    body->live_next = core->live_bodies;
+    if (core->live_bodies)
+        core->live_bodies->live_prev = body;
+    core->live_bodies = body;
+    antk_unlock(&core->lock);
+}
+
+/* Puts it where its thread will be joined, or, if it has none, where it can be used again. */
+static void unlist_body(struct antk_core *core, struct antk_body *body, bool joinable)
+{
+    antk_lock(&core->lock);
+    *(body->live_prev ? &body->live_prev->live_next : &core->live_bodies) = body->live_next;
+    if (body->live_next)
+        body->live_next->live_prev = body->live_prev;
+    struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
+    body->next = *list;
+    *list = body;
+    antk_unlock(&core->lock);
+}
+
+void antk_bodies_reap(struct antk_core *core, bool wait)
+{
+    antk_lock(&core->lock);
+    struct antk_body *body = core->ended_bodies;
+    core->ended_bodies = NULL;
+    antk_unlock(&core->lock);
+    while (body) {
+        struct antk_body *next = body->next;
+        bool gone = antk_thread_join(&body->thread, wait);
+        antk_lock(&core->lock);
+        struct antk_body **list = gone ? &core->free_bodies : &core->ended_bodies;
+        body->next = *list;
+        *list = body;
+        antk_unlock(&core->lock);
+        body = next;
+    }
+}
+
+static void init_body(struct antk_body *body, struct antk_endpoint *ep, int priority)
+{
+    body->endpoint = ep;
+    body->incarnation = atomic_fetch_add(&ep->core->incarnations, 1) + 1;
+    atomic_store(&body->stop, atomic_load(&ep->stopping));
+    atomic_store(&body->flags, 0);
+    atomic_store(&body->waiting, false);
+    body->candidate = NULL;
+    atomic_store(&body->base_priority, priority);
+    body->raised_priority = 0;
+    body->exit_status = 0;
+    body->thread.index = ep->index;
+    memset(&body->server, 0, sizeof body->server);
+}
+
+static void end_body(struct antk_body *self, int status)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    if (self->candidate)
+        antk_candidate_ended(self);
+    antk_lock(&ep->lock);
+    bool acting = ep->body == self;
+    int error = ep->stop_error;
+    antk_unlock(&ep->lock);
+    if (acting) {
+        antk_trace_add(self->core, ep->index, ANT_EVENT_EXIT, status, 0);
+        antk_endpoint_close(ep, error, status);
+    }
+}
+
+static int body_main(void *arg)
+{
+    struct antk_body *self = arg;
+    struct antk_core *core = self->core;
+    antk_self = self;
+    rcu_register_thread();
+    set_thread_call_rcu_data(core->reclaimer);
+    int status = setjmp(self->base) == 0 ? self->entry(self) : self->exit_status;
+    end_body(self, status);
+    set_thread_call_rcu_data(NULL);
+    rcu_unregister_thread();
+    antk_self = NULL;
+    antk_unpin(self->endpoint);
+    unlist_body(core, self, true);
+    core->machine->ops->ended(core->machine, &self->thread);
+    return 0;
+}
+
+int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start, struct antk_body **started)
+{
+    struct antk_core *core = ep->core;
+    struct antk_body *body = take_body(core);
+    if (!body)
+        return -EAGAIN;
+    init_body(body, ep, start->priority);
+    body->entry = start->entry;
+    body->user_entry = start->user_entry;
+    body->user_arg = start->user_arg;
+    body->candidate = start->candidate;
+    body->server = start->server;
+    *started = body;
+    if (!start->candidate) {
+        antk_lock(&ep->lock);
+        ep->body = body;
+        antk_unlock(&ep->lock);
+    }
+    antk_pin_again(ep);
+    list_body(core, body);
+    antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
+    int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes, body_main, body);
+    if (rc != 0) {
+        antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index, ep->name, strerror(-rc));
+        antk_lock(&ep->lock);
+        if (ep->body == body)
+            ep->body = NULL;
+        antk_unlock(&ep->lock);
+        unlist_body(core, body, false);
+        antk_unpin(ep);
+    }
+    return rc;
+}
+
+int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **adopted)
+{
+    struct antk_core *core = ep->core;
+    struct antk_body *body = take_body(core);
+    init_body(body, ep, priority);
+    atomic_store(&body->thread.priority, priority);
+    int rc = core->machine->ops->adopt(core->machine, &body->thread);
+    if (rc != 0)
+        return rc;
+    ep->body = body;
+    rcu_register_thread();
+    set_thread_call_rcu_data(core->reclaimer);
+    list_body(core, body);
+    antk_pin_again(ep);
+    antk_self = body;
+    *adopted = body;
+    return 0;
+}
+
+void antk_body_disown(struct antk_body *body)
+{
+    struct antk_core *core = body->core;
+    set_thread_call_rcu_data(NULL);
+    rcu_unregister_thread();
+    antk_self = NULL;
+    antk_unpin(body->endpoint);
+    unlist_body(core, body, false);
+    core->machine->ops->leave(core->machine, &body->thread);
+}
+
+/* ---- priorities ---- */
+
+/* Endpoint's lock held; the level is put in force by the caller, without it, since that may give up the processor. */
+static int level_locked(struct antk_body *body)
+{
+    int own = atomic_load(&body->base_priority);
+    return body->raised_priority > own ? body->raised_priority : own;
+}
+
+static void apply_level(struct antk_body *body, int level)
+{
+    if (level != atomic_load(&body->thread.priority))
+        body->core->machine->ops->set_priority(&body->thread, level);
+}
+
+void antk_body_raise(struct antk_body *body, int level)
+{
+    antk_lock(&body->endpoint->lock);
+    body->raised_priority = level;
+    int in_force = level_locked(body);
+    antk_unlock(&body->endpoint->lock);
+    apply_level(body, in_force);
+}
+
+int ant_priority_set(ant_pid pid, int priority)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (priority < ANT_PRIORITY_MIN || priority > ANT_PRIORITY_MAX)
+        return -EINVAL;
+    struct antk_endpoint *ep = antk_pin(self->core, pid);
+    if (!ep)
+        return -ESRCH;
+    antk_lock(&ep->lock);
+    struct antk_body *body = ep->body;
+    int level = 0;
+    if (body) {
+        ep->priority = priority;
+        atomic_store(&body->base_priority, priority);
+        level = level_locked(body);
+    }
+    antk_unlock(&ep->lock);
+    if (body)
+        apply_level(body, level);
+    antk_unpin(ep);
+    return body ? 0 : -ESRCH;
+}
+
+/* ---- the calls ---- */
+
+static int user_main(struct antk_body *self)
+{
+    return self->user_entry(self->user_arg);
+}
+
+int ant_process_create(const struct ant_process_options *options, int (*entry)(void *arg), void *arg, ant_pid *pid)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    struct antk_body_start start = {
+        .priority = options && options->priority ? options->priority : atomic_load(&self->base_priority),
+        .stack_bytes = options && options->stack_bytes ? options->stack_bytes : self->core->config.stack_bytes,
+        .entry = user_main,
+        .user_entry = entry,
+        .user_arg = arg,
+    };
+    if (!entry || !antk_process_options_ok(start.priority, start.stack_bytes))
+        return -EINVAL;
+    const char *name = options && options->name ? options->name : "process";
+    struct antk_endpoint *ep;
+    int rc = antk_endpoint_open(self->core, name, start.priority, &ep);
+    if (rc != 0)
+        return rc;
+    struct antk_body *body;
+    rc = antk_body_start(ep, &start, &body);
+    if (rc == 0 && pid)
+        *pid = antk_endpoint_pid(ep);
+    antk_unpin(ep);
+    return rc;
+}
+
+bool antk_process_options_ok(int priority, size_t stack_bytes)
+{
+    return priority >= ANT_PRIORITY_MIN && priority <= ANT_PRIORITY_MAX && stack_bytes >= ANTK_STACK_MIN;
+}
+
+void ant_exit(int status)
+{
+    struct antk_body *self = antk_enter();
+    if (self && self != self->core->boot)
+        antk_leave(self, status);
+}
+
+/* A process that has ended is remembered in its slot until that is used again. */
+static int ended_status(struct antk_core *core, ant_pid pid, int *status)
+{
+    uint32_t index = (uint32_t)pid;
+    if (index == 0 || index > core->config.max_processes)
+        return -ESRCH;
+    struct antk_endpoint *ep = &core->endpoints[index - 1];
+    antk_lock(&ep->lock);
+    bool known = ep->ended_generation != 0 && ep->ended_generation == (uint32_t)(pid >> 32);
+    int kept = ep->ended_status;
+    antk_unlock(&ep->lock);
+    if (!known)
+        return -ESRCH;
+    if (status)
+        *status = kept;
+    return 0;
+}
+
+static void forget_waiter(struct antk_endpoint *ep, struct antk_waiter *waiter)
+{
+    antk_lock(&ep->lock);
+    for (struct antk_waiter **link = &ep->waiters; *link; link = &(*link)->next) {
+        if (*link == waiter) {
+            *link = waiter->next;
+            break;
+        }
+    }
+    antk_unlock(&ep->lock);
+}
+
+static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64_t deadline_ns, int *status)
+{
+    struct antk_waiter waiter = {.body = self};
+    antk_lock(&ep->lock);
+    if (ep->ended_generation == (uint32_t)(antk_endpoint_pid(ep) >> 32)) {
+        waiter.status = ep->ended_status;
+        atomic_store(&waiter.done, true);
+    } else {
+        waiter.next = ep->waiters;
+        ep->waiters = &waiter;
+    }
+    antk_unlock(&ep->lock);
+    int rc = 0;
+    while (!atomic_load(&waiter.done) && rc == 0) {
+        if (atomic_load(&self->endpoint->stopping))
+            rc = -ESHUTDOWN;
+        else
+            rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"the end of process", ep->index, false});
+    }
+    if (!atomic_load(&waiter.done))
+        forget_waiter(ep, &waiter);
+    if (!atomic_load(&waiter.done))
+        return rc;
+    if (status)
+        *status = waiter.status;
+    return 0;
+}
+
+int ant_wait(ant_pid pid, int64_t timeout_ns, int *status)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    struct antk_endpoint *ep = antk_pin(self->core, pid);
+    if (!ep)
+        return ended_status(self->core, pid, status);
+    int rc = -EDEADLK;
+    if (ep != self->endpoint)
+        rc = wait_for_end(self, ep, antk_deadline(self->core->machine, timeout_ns), status);
+    antk_unpin(ep);
+    antk_enter();
+    return rc;
+}
+
+int ant_stop(ant_pid pid, int64_t timeout_ns, int *status)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    struct antk_endpoint *ep = antk_pin(self->core, pid);
+    if (!ep)
+        return -ESRCH;
+    int rc = 0;
+    if (ep == self->endpoint)
+        rc = -EDEADLK;
+    else if (ep == self->core->boot->endpoint)
+        rc = -EPERM;
+    else if (!antk_endpoint_stop(ep))
+        rc = -ESRCH;
+    else
+        rc = wait_for_end(self, ep, antk_deadline(self->core->machine, timeout_ns), status);
+    antk_unpin(ep);
+    antk_enter();
+    return rc;
+}
+
+ant_pid ant_self(void)
+{
+    struct antk_body *self = antk_enter();
+    return self ? antk_endpoint_pid(self->endpoint) : 0;
+}
+
+uint64_t ant_now(void)
+{
+    struct antk_body *self = antk_enter();
+    return self ? antk_now(self->core->machine) : 0;
+}
+
+int ant_work(uint64_t work_ns)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    atomic_store(&self->waiting, true);
+    self->core->machine->ops->work(&self->thread, work_ns, &self->stop);
+    atomic_store(&self->waiting, false);
+    antk_enter();
+    return atomic_load(&self->stop) ? -ESHUTDOWN : 0;
+}
+
+int ant_sleep(uint64_t time_ns)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    uint64_t until_ns = time_ns < ANTK_NEVER ? time_ns : ANTK_NEVER - 1;
+    while (antk_now(self->core->machine) < until_ns) {
+        if (atomic_load(&self->stop))
+            return -ESHUTDOWN;
+        if (antk_wait_park(self, until_ns, (struct antk_wait){"a time", 0, false}) == -EINTR)
+            antk_enter();
+    }
+    return 0;
+}

@@ -1,0 +1,167 @@
+/*
+ * Processes: a body (a thread) bound to an endpoint (queues, window, function ids, state).
+ *
+ * To the outside a process is its endpoint: that is what an ant_pid names and what results come back to. A swap binds the
+ * endpoint to another body; everything passes with it, in O(1).
+ *
+ * Endpoints and bodies are type-stable: slots of two tables that live as long as the core. An endpoint's slot is used again
+ * when its last pin is gone. A pin is held by its body, by whoever looks it up until done with it, and across every
+ * move into its window; so nothing is ever put where nobody will look.
+ *
+ * Lock order: core->lock, then an endpoint's lock, then core->pool_lock. At most one endpoint's lock is held at a time.
+ */
+#ifndef ANTK_PROCESS_H
+#define ANTK_PROCESS_H
+
+#include "core/machine.h"
+#include "core/request.h"
+#include "ica/ica.h"
+
+#include <ant/process.h>
+#include <ant/server.h>
+#include <setjmp.h>
+
+struct antk_core;
+struct antk_body;
+struct antk_candidate;
+struct antk_function;
+
+/* A swap, as the core sees it. Both are called with the endpoint's lock held. */
+struct antk_notice {
+    /* ant_receive returns the notice. */
+    void (*seen)(struct antk_notice *notice);
+    /* The body has ended instead of accepting. Returns who is to be unparked, once the lock is free. */
+    struct antk_body *(*gone)(struct antk_notice *notice);
+};
+
+struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpoint's lock */
+    struct antk_body *body;
+    struct antk_waiter *next;
+    _Atomic bool done;
+    int status;
+};
+
+struct antk_endpoint {
+    struct antk_core *core;
+    uint32_t index;
+    struct antk_window window;   /* stays with the slot; window.space is the present process's own */
+    _Atomic uint64_t pins;       /* generation of the id << 32 | pins; 0 pins: the slot is free */
+    _Atomic size_t pages;        /* attached to the window */
+    _Atomic uint32_t stopping;   /* it was asked to end */
+    char name[ANT_NAME_BYTES];   /* fixed while it is pinned */
+
+    struct antk_lock lock;
+    /* lock guards: */
+    bool closed;                 /* nothing is queued any more */
+    bool receiving;              /* its body waits in ant_receive, and wants to be woken for a message */
+    int stop_error;              /* what those get whom it leaves unanswered */
+    int priority;
+    struct antk_body *body;      /* who acts for it; NULL once closed */
+    struct antk_queue requests;  /* to be received */
+    struct antk_queue results;   /* of asynchronous requests, to be received */
+    struct antk_queue service;   /* received, to be answered */
+    struct antk_queue out;       /* sent, not answered */
+    uint32_t queue_limit;
+    size_t stack_bytes;          /* of a server's threads */
+    struct antk_notice *notice;  /* a swap that the body must see before anything else */
+    struct antk_candidate *swap;      /* of the swap that goes on; NULL: none */
+    struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
+    uint32_t generation;         /* as a server; 0: none */
+    const struct ant_program *program;
+    uint32_t state;              /* frame of the state area, or ANTK_NO_FRAME */
+    struct antk_function *functions;
+    struct antk_waiter *waiters;
+    uint32_t ended_generation;   /* of the id of the process that last ended here */
+    int ended_status;
+
+    struct antk_endpoint *free_next; /* core->lock */
+};
+
+enum { ANTK_ABANDONED = 1 };
+
+#define ANTK_STACK_MIN ((size_t)64 << 10)
+
+struct antk_body {
+    struct antk_core *core;
+    uint32_t index;
+    struct antk_thread thread;
+    struct antk_endpoint *endpoint;     /* whose process it is, or is to become */
+    uint32_t incarnation;               /* unique in the core; tags what it allocates and sends */
+    _Atomic uint32_t stop;              /* != 0: ant_work must return (asked to stop, or abandoned) */
+    _Atomic uint32_t flags;             /* ANTK_ABANDONED */
+    _Atomic bool waiting;               /* blocked or working in the core, where it can be ended at once */
+    struct antk_candidate *candidate;   /* != NULL: a new server that is not registered yet */
+    _Atomic int base_priority;          /* its own; written under the endpoint's lock ... */
+    int raised_priority;                /* ... and (endpoint's lock) what a swap that it waits for has raised it to; 0: nothing */
+    struct ant_server server;
+    int (*entry)(struct antk_body *body);
+    int (*user_entry)(void *arg);
+    void *user_arg;
+    jmp_buf base;                       /* where the thread leaves its process */
+    int exit_status;
+
+    struct antk_body *next;             /* core->lock: free, or ended and to be joined */
+    struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
+};
+
+extern _Thread_local struct antk_body *antk_self;
+
+/* The calling process, or NULL. Ends the thread instead of returning if it has been abandoned. */
+struct antk_body *antk_enter(void);
+/* Ends the calling thread's process. */
+ANT_NORETURN void antk_leave(struct antk_body *self, int status);
+
+/*
+ * Waits like antk_park, in a place where an abandoned body can be ended: -EINTR tells that it has been. Then the caller lets go of
+ * what it holds (pins, references) and calls antk_enter, which does not return.
+ */
+int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait);
+
+bool antk_process_options_ok(int priority, size_t stack_bytes);
+
+ant_pid antk_endpoint_pid(struct antk_endpoint *ep);
+/* Pins the process that pid names; NULL if it has ended. */
+struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid);
+/* Pins an endpoint that somebody else is known to have pinned. */
+void antk_pin_again(struct antk_endpoint *ep);
+void antk_unpin(struct antk_endpoint *ep);
+
+/* A new endpoint, pinned for its body. -EAGAIN: no slot is free. -ENOMEM: no window. -ESHUTDOWN. */
+int antk_endpoint_open(struct antk_core *core, const char *name, int priority, struct antk_endpoint **ep);
+/*
+ * The process has ended: nothing is queued from here on, all that was left unanswered is answered with error, what
+ * it had out is withdrawn or will be dropped. The caller then unpins for the body; with the last pin the areas go.
+ */
+void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
+/* Asks the process to end; wakes it where it waits. False: it has ended. */
+bool antk_endpoint_stop(struct antk_endpoint *ep);
+
+/* What a new body begins with. */
+struct antk_body_start {
+    int priority;
+    size_t stack_bytes;
+    int (*entry)(struct antk_body *body);
+    int (*user_entry)(void *arg);
+    void *user_arg;
+    struct antk_candidate *candidate; /* NULL: it acts for its endpoint from the start */
+    struct ant_server server;
+};
+/* A new body for an endpoint, which it pins, with a thread of its own. *body is set before the thread runs. -EAGAIN. */
+int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start, struct antk_body **body);
+/* The calling thread becomes the body of an endpoint (boot). -EAGAIN, or the machine's error. */
+int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **body);
+/* ... and is a thread like any other again. */
+void antk_body_disown(struct antk_body *body);
+/* Joins threads that have ended; wait: also those whose last instructions are still ahead. */
+void antk_bodies_reap(struct antk_core *core, bool wait);
+
+/* Raises a body to at least this level, while it waits for a swap; 0: back to its own. No lock held. */
+void antk_body_raise(struct antk_body *body, int level);
+
+/* The part of a request's life that ends with a process; see ipc.c. */
+/* Answers all that is queued at or in the service of a closed endpoint with error; withdraws or gives up what it has out; frees its results. */
+void antk_requests_close(struct antk_endpoint *ep, int error);
+/* Gives up what one body of the endpoint has out: withdrawn, or its results will be dropped. Returns how many of the latter. */
+uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * What the inner core knows of a request, and the queues that requests stand in.
+ *
+ * There is one record per frame of the pool, valid where a control ICA begins; so a request needs no memory beyond its page, and
+ * nothing in the page is trusted. A record is in at most one queue of its server or client (link QUEUE) and, from
+ * when it is sent until it is answered, in its client's list of what is out (link OUT).
+ *
+ * The tag says where a request is. It changes only
+ *   HELD -> QUEUED            by the client, under the server's lock
+ *   QUEUED -> SERVICE, HELD   by the server, or by the client that withdraws it, under the server's lock
+ *   SERVICE -> RESULT, DONE   by whoever answers, under the client's lock
+ *   RESULT, DONE -> HELD      by the client
+ * It also holds the server and a number that grows with each sending of this frame, so that whoever remembers a
+ * tag can tell under the server's lock whether that very request is still queued there.
+ */
+#ifndef ANTK_REQUEST_H
+#define ANTK_REQUEST_H
+
+#include <ant/request.h>
+#include <stdatomic.h>
+
+enum antk_request_state {
+    ANTK_PLAIN,   /* no request: a data area, a state, or free */
+    ANTK_CARRIED, /* a data area that travels with a request, not yet received by the one whose window it is in */
+    ANTK_HELD,    /* the client's own */
+    ANTK_QUEUED,  /* in the server's request queue */
+    ANTK_SERVICE, /* received by the server */
+    ANTK_RESULT,  /* in the client's result queue */
+    ANTK_DONE,    /* answered; the client that waits for it will take it */
+};
+
+static inline uint64_t antk_tag(enum antk_request_state state, uint32_t server, uint32_t number)
+{
+    return (uint64_t)number << 32 | (uint64_t)server << 8 | (uint64_t)state;
+}
+static inline enum antk_request_state antk_tag_state(uint64_t tag)
+{
+    return (enum antk_request_state)(tag & 0xff);
+}
+static inline uint32_t antk_tag_server(uint64_t tag)
+{
+    return (uint32_t)(tag >> 8) & 0xffffff;
+}
+
+enum antk_link_kind { ANTK_LINK_QUEUE, ANTK_LINK_OUT, ANTK_LINKS };
+
+struct antk_link {
+    uint32_t next, prev; /* frames; ANTK_NO_FRAME at the ends */
+};
+
+struct antk_record {
+    _Atomic uint64_t tag;
+    uint64_t cookie;                   /* these are written before it is queued, and then only read */
+    _Atomic ant_pid client;            /* who sent it last; compared by ant_cancel for any frame */
+    uint32_t function, operation;
+    uint32_t incarnation;              /* of the client's body that sent it */
+    uint32_t server;                   /* index of the endpoint that it was sent to */
+    uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
+    struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
+    uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
+    bool swallowed;                    /* client's lock: its result is to be dropped */
+};
+
+/* A queue of requests, first-in first-out, guarded by its endpoint's lock. arrived and left count up for ever. */
+struct antk_queue {
+    uint32_t head, tail;
+    uint32_t count;
+    uint32_t arrived, left;
+    enum antk_link_kind kind;
+};
+
+static inline void antk_queue_init(struct antk_queue *queue, enum antk_link_kind kind)
+{
+    *queue = (struct antk_queue){.head = UINT32_MAX, .tail = UINT32_MAX, .kind = kind};
+}
+
+static inline void antk_queue_push(struct antk_record *records, struct antk_queue *queue, uint32_t frame)
+{
+    struct antk_link *link = &records[frame].link[queue->kind];
+    link->next = UINT32_MAX;
+    link->prev = queue->tail;
+    *(queue->tail != UINT32_MAX ? &records[queue->tail].link[queue->kind].next : &queue->head) = frame;
+    queue->tail = frame;
+    queue->count++;
+    queue->arrived++;
+}
+
+static inline void antk_queue_unlink(struct antk_record *records, struct antk_queue *queue, uint32_t frame)
+{
+    struct antk_link *link = &records[frame].link[queue->kind];
+    *(link->prev != UINT32_MAX ? &records[link->prev].link[queue->kind].next : &queue->head) = link->next;
+    *(link->next != UINT32_MAX ? &records[link->next].link[queue->kind].prev : &queue->tail) = link->prev;
+    queue->count--;
+    queue->left++;
+}
+
+#endif

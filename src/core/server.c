@@ -1,0 +1,209 @@
+/* Servers: creating one, the loop that runs a program's callbacks, state. */
+#include "core/candidate.h"
+#include "core/function.h"
+
+#include <errno.h>
+#include <ant/swap.h>
+#include <stdlib.h>
+
+#define START_TIMEOUT_NS ((int64_t)(10 * ANT_NS_PER_S))
+
+/* ---- the loop ---- */
+
+static void result(struct antk_body *self, struct ant_request *rq)
+{
+    if (self->server.program->result)
+        self->server.program->result(&self->server, rq);
+    else
+        ant_request_free(rq);
+}
+
+/*
+ * A deadlock (`virtual`) that ends a server's wait is not the server's to solve: whoever caused it has been told too.
+ * ant_swap_accept returns only when the swap was rolled back.
+ */
+static int callback_loop(struct antk_body *self)
+{
+    const struct ant_program *program = self->server.program;
+    for (;;) {
+        struct ant_message message;
+        if (ant_receive(&message, ANT_FOREVER) != 0)
+            continue;
+        switch (message.kind) {
+        case ANT_SWAP:
+            ant_swap_accept();
+            break;
+        case ANT_STOP:
+            if (program->stop)
+                program->stop(&self->server);
+            return 0;
+        case ANT_RESULT:
+            result(self, message.request);
+            break;
+        case ANT_REQUEST:
+            program->request(&self->server, message.request);
+            break;
+        }
+    }
+}
+
+int antk_server_loop(struct antk_body *self)
+{
+    const struct ant_program *program = self->server.program;
+    return program->run ? program->run(&self->server) : callback_loop(self);
+}
+
+/* ---- creating one ---- */
+
+int antk_program_check(const struct ant_program *program)
+{
+    if (!program)
+        return -EINVAL;
+    if (program->abi != ANT_ABI)
+        return -EPROTO;
+    if (!program->name || (program->request != NULL) == (program->run != NULL))
+        return -EINVAL;
+    return program->transformer_count > 0 && !program->transformers ? -EINVAL : 0;
+}
+
+static int prepare_fresh(struct antk_candidate *c)
+{
+    (void)c;
+    return 0;
+}
+
+static void enroll_fresh(struct antk_candidate *c)
+{
+    struct antk_endpoint *ep = c->endpoint;
+    antk_lock(&ep->lock);
+    if (antk_candidate_commit(c)) {
+        ep->body = antk_self;
+        ep->program = c->program;
+        ep->generation = 1;
+        ep->state = c->state;
+        atomic_store(&antk_self->stop, atomic_load(&ep->stopping));
+        antk_functions_publish_locked(ep, antk_self->incarnation);
+    }
+    antk_unlock(&ep->lock);
+    antk_unpark(ep->core->machine, &c->requester->thread);
+}
+
+static void cancelled_fresh(struct antk_candidate *c)
+{
+    (void)c; /* nobody served before */
+}
+
+static void destroy_fresh(struct antk_candidate *c)
+{
+    free(c);
+}
+
+static const struct antk_candidate_ops fresh_ops = {prepare_fresh, enroll_fresh, cancelled_fresh, destroy_fresh};
+
+static int start_candidate(struct antk_candidate *c, uint32_t function, int priority, int64_t timeout_ns)
+{
+    struct antk_endpoint *ep = c->endpoint;
+    int rc = antk_candidate_create(c, priority, ep->stack_bytes, ANT_START_FRESH, function, 1);
+    if (rc == 0)
+        rc = antk_function_enter(ep, function, c->body->incarnation, true);
+    else
+        return rc;
+    bool hung = false;
+    if (rc != 0) {
+        antk_candidate_cancel(c, rc);
+    } else {
+        antk_candidate_go(c);
+        uint64_t deadline_ns = antk_deadline(ep->core->machine, timeout_ns);
+        while (antk_candidate_fate(c) == ANTK_PENDING) {
+            rc = antk_candidate_park(c, deadline_ns, "the start of server");
+            if (rc != 0)
+                hung |= antk_candidate_cancel(c, rc);
+        }
+    }
+    if (antk_candidate_fate(c) == ANTK_COMMITTED)
+        return 0;
+    antk_candidate_wind_up(c, hung);
+    return antk_candidate_error(c);
+}
+
+int ant_serve(uint32_t function, const struct ant_program *program, const struct ant_server_options *options,
+              ant_pid *pid)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    static const struct ant_server_options defaults;
+    const struct ant_server_options *o = options ? options : &defaults;
+    int rc = antk_program_check(program);
+    if (rc != 0 || function == 0)
+        return rc ? rc : -EINVAL;
+    int priority = o->priority ? o->priority : atomic_load(&self->base_priority);
+    size_t stack_bytes = o->stack_bytes ? o->stack_bytes : self->core->config.stack_bytes;
+    if (!antk_process_options_ok(priority, stack_bytes))
+        return -EINVAL;
+    if (atomic_load(&self->endpoint->stopping))
+        return -ESHUTDOWN;
+    struct antk_candidate *c = calloc(1, sizeof *c);
+    if (!c)
+        return -ENOMEM;
+    struct antk_endpoint *ep;
+    rc = antk_endpoint_open(self->core, o->name ? o->name : program->name, priority, &ep);
+    if (rc != 0) {
+        free(c);
+        return rc;
+    }
+    ep->queue_limit = o->queue_limit;
+    ep->stack_bytes = stack_bytes;
+    antk_candidate_init(c, &fresh_ops, ep, program, self);
+    rc = start_candidate(c, function, priority, o->start_timeout_ns ? o->start_timeout_ns : START_TIMEOUT_NS);
+    if (rc == 0 && pid)
+        *pid = antk_endpoint_pid(ep);
+    antk_candidate_put(c);
+    antk_unpin(ep);
+    antk_enter();
+    return rc;
+}
+
+/* ---- its state ---- */
+
+bool antk_is_state(struct antk_body *self, uint32_t frame)
+{
+    struct antk_candidate *c = self->candidate;
+    return c ? c->own_state && c->state == frame : self->endpoint->state == frame;
+}
+
+int ant_state_set(void *state)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (!self->server.program)
+        return -EINVAL;
+    struct antk_candidate *c = self->candidate;
+    struct antk_endpoint *ep = self->endpoint;
+    uint32_t frame = ANTK_NO_FRAME;
+    int rc = state ? antk_own_area(self, state, &frame) : 0;
+    if (rc != 0)
+        return rc;
+    if (c) {
+        c->own_state = true;
+        c->state = frame;
+    } else {
+        antk_lock(&ep->lock);
+        ep->state = frame;
+        antk_unlock(&ep->lock);
+    }
+    self->server.state = state;
+    self->server.state_bytes = state ? antk_pool_area(self->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
+    return 0;
+}
+
+void *ant_state(void)
+{
+    struct antk_body *self = antk_enter();
+    if (!self || !self->server.program)
+        return NULL;
+    struct antk_candidate *c = self->candidate;
+    uint32_t frame = !c ? self->endpoint->state : c->own_state ? c->state : ANTK_NO_FRAME;
+    return frame == ANTK_NO_FRAME ? NULL : antk_area_address(&self->endpoint->window, frame);
+}
