@@ -1,0 +1,110 @@
+/* The report of a swap: the ledger that shows that nothing was lost, and where the swap time went. */
+#include "swap/swap.h"
+
+#include <errno.h>
+
+/* ---- the ledger ---- */
+
+void antk_ledger_take_locked(struct antk_endpoint *ep, struct antk_ledger *ledger)
+{
+    ledger->requests = ep->requests;
+    ledger->results = ep->results;
+    ledger->service = ep->service;
+    ledger->out = ep->out;
+}
+
+static struct ant_swap_count since(const struct antk_queue *before, const struct antk_queue *now)
+{
+    return (struct ant_swap_count){
+        .at_notice = before->count,
+        .arrived = now->arrived - before->arrived,
+        .left = now->left - before->left,
+        .handed_over = now->count,
+    };
+}
+
+void antk_report_ledger_locked(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    s->report.queued_requests = since(&s->at_notice.requests, &ep->requests);
+    s->report.queued_results = since(&s->at_notice.results, &ep->results);
+    s->report.in_service = since(&s->at_notice.service, &ep->service);
+    s->report.outstanding = since(&s->at_notice.out, &ep->out);
+}
+
+/* ---- the shares ---- */
+
+static uint64_t cpu_between(const struct antk_times *from, const struct antk_times *to, enum antk_activity activity)
+{
+    return to->cpu_ns[activity] - from->cpu_ns[activity];
+}
+
+static uint64_t all_cpu_between(const struct antk_times *from, const struct antk_times *to)
+{
+    uint64_t sum_ns = 0;
+    for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
+        sum_ns += cpu_between(from, to, (enum antk_activity)activity);
+    return sum_ns;
+}
+
+static uint64_t take(uint64_t *rest_ns, uint64_t wanted_ns)
+{
+    uint64_t share_ns = wanted_ns < *rest_ns ? wanted_ns : *rest_ns;
+    *rest_ns -= share_ns;
+    return share_ns;
+}
+
+/*
+ * The old server's time until it gave up its loop, blocked time included, went to the request or the result that it was
+ * finishing; the parties' own time is the base; what remains, others had, or nobody (waiting for a processor). On `virtual`
+ * these are exact. On a real machine with several CPUs the parties overlap, and the sum is kept by cutting the later ones.
+ */
+void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_after)
+{
+    uint64_t work_ns[ANTK_ACTIVITIES] = {0};
+    if (s->old != s->c.requester && s->quiescent_ns != 0) {
+        for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
+            work_ns[activity] = cpu_between(&s->old_before, &s->old_at_rest, (enum antk_activity)activity);
+        if (s->activity != ANTK_IDLE) {
+            work_ns[s->activity] += work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
+            work_ns[ANTK_IDLE] = 0;
+        }
+    }
+    uint64_t base_ns = work_ns[ANTK_IDLE] + all_cpu_between(&s->requester_before, requester_after) +
+                       all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns - s->new_before.blocked_ns;
+    uint64_t rest_ns = s->report.swap_ns;
+    s->report.request_work_ns = take(&rest_ns, work_ns[ANTK_REQUEST_WORK]);
+    s->report.result_work_ns = take(&rest_ns, work_ns[ANTK_RESULT_WORK]);
+    s->report.base_ns = take(&rest_ns, base_ns);
+    s->report.higher_priority_ns = rest_ns;
+}
+
+/* ---- asked for later ---- */
+
+int ant_swap_last(uint32_t function, struct ant_swap_report *report)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (function == 0 || !report)
+        return -EINVAL;
+    ant_pid pid;
+    int rc = ant_lookup(function, &pid);
+    struct antk_endpoint *ep = rc == 0 ? antk_pin(self->core, pid) : NULL;
+    if (!ep)
+        return -ESRCH;
+    antk_lock(&ep->lock);
+    struct antk_swap *last = (struct antk_swap *)ep->last_swap;
+    if (last)
+        *report = last->report;
+    antk_unlock(&ep->lock);
+    antk_unpin(ep);
+    return last ? 0 : -ENOENT;
+}
+
+const char *ant_swap_step_name(enum ant_swap_step step)
+{
+    static const char *const names[] = {"request",  "create",    "notify",   "look",       "wake-requester", "start",
+                                        "register", "hand-over", "wake-old", "wake-again", "return",         "exit"};
+    return step >= ANT_SWAP_REQUEST && step <= ANT_SWAP_EXIT ? names[step - 1] : "?";
+}

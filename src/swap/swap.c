@@ -1,0 +1,553 @@
+/*
+ * The swap: the paper's twelve steps, each a function of its name, in order.
+ *
+ *   requester               old server                  new server
+ *   1 request
+ *   2 create                                            (created, waits)
+ *   3 notify      ------->  4 look
+ *                 <-------  5 wake requester (waits)
+ *   6 start       ------------------------------------> transformer, start
+ *                                                       7 register
+ *                                                       8 hand over      <- the point of no return
+ *                           12 exit  <----------------- 9 wake old
+ *   11 return     <------------------------------------ 10 wake again
+ *
+ * One word, the candidate's fate, decides: step 8 commits it; the requester's deadlines, a failure of the new server,
+ * and the end of the old one cancel it. Until then the endpoint is the old server's, and nothing in it has been touched; at
+ * step 8 it changes its body, and with that everything in it changes hands at once.
+ *
+ * From step 3 until it is decided the requester runs above the server's priority, so that its deadlines hold even
+ * against a new server that spins. A server that swaps itself is requester and old server in one.
+ */
+#include "swap/swap.h"
+
+#include "core/core.h"
+#include "core/function.h"
+#include "core/ipc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TIMEOUT_NS ((int64_t)(5 * ANT_NS_PER_S))
+
+static struct antk_swap *swap_of(struct antk_candidate *c)
+{
+    return (struct antk_swap *)c; /* its first member */
+}
+
+/* A step is reached: its time, and its event. */
+static uint64_t step(struct antk_swap *s, enum ant_swap_step number)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    uint64_t now_ns = antk_now(ep->core->machine);
+    s->report.step_time_ns[number] = now_ns;
+    antk_trace_add(ep->core, antk_self->endpoint->index, ANT_EVENT_STEP, number, s->report.generation);
+    return now_ns;
+}
+
+static void times_of(struct antk_body *body, struct antk_times *times)
+{
+    body->core->machine->ops->times(&body->thread, times);
+}
+
+/* ---- 1: the requester asks for the swap ---- */
+
+static const struct ant_transformer *find_transformer(const struct ant_transformer *transformers, size_t count,
+                                                      uint32_t from, uint32_t to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (transformers[i].from_version == from && transformers[i].to_version == to && transformers[i].transform)
+            return &transformers[i];
+    return NULL;
+}
+
+/* How the state gets from the old program to the new one: 0 as it is, or by *found. -ENOTSUP: there is no way. */
+static int plan_state(const struct ant_program *old, const struct ant_program *new,
+                      const struct ant_swap_options *options, const struct ant_transformer **found)
+{
+    *found = NULL;
+    if (old->state_version == new->state_version)
+        return 0;
+    *found = find_transformer(options->transformers, options->transformer_count, old->state_version, new->state_version);
+    if (!*found)
+        *found = find_transformer(new->transformers, new->transformer_count, old->state_version, new->state_version);
+    return *found ? 0 : -ENOTSUP;
+}
+
+/* Everything is checked here, and the endpoint taken for this swap; nothing else has changed when it refuses. */
+static int step_1_request(struct antk_swap *s, uint32_t function, const struct ant_swap_options *options)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    s->report.function = function;
+    s->report.new_version = s->c.program->version;
+    antk_lock(&ep->lock);
+    int rc = ep->closed ? -ESRCH : !ep->program ? -ENOTSUP : 0;
+    if (rc == 0)
+        rc = plan_state(ep->program, s->c.program, options, &s->transformer);
+    if (rc == 0 && ep->swap)
+        rc = -EBUSY;
+    if (rc == 0) {
+        ep->swap = &s->c;
+        s->old = ep->body;
+        s->report.old_version = ep->program->version;
+        s->report.generation = ep->generation + 1;
+        if (s->old != s->c.requester)
+            times_of(s->old, &s->old_before);
+    }
+    antk_unlock(&ep->lock);
+    if (rc == 0) {
+        times_of(s->c.requester, &s->requester_before);
+        step(s, ANT_SWAP_REQUEST);
+    }
+    return rc;
+}
+
+/* ---- 2: the core creates the new server ---- */
+
+static int step_2_create(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    antk_lock(&ep->lock);
+    int priority = ep->priority;
+    antk_unlock(&ep->lock);
+    s->report.step = ANT_SWAP_CREATE;
+    s->raised_priority = priority + 1;
+    step(s, ANT_SWAP_CREATE);
+    return antk_candidate_create(&s->c, priority, ep->stack_bytes, ANT_START_SWAP, s->report.function,
+                                 s->report.generation);
+}
+
+/* ---- 3: the core notifies the old server, and wakes it ---- */
+
+/* The old server may have ended meanwhile: -ECANCELED. */
+static int step_3_notify(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    struct antk_body *old = s->old;
+    antk_body_raise(s->c.requester, s->raised_priority);
+    antk_lock(&ep->lock);
+    bool there = ep->body == old;
+    bool wake = there && ep->receiving;
+    s->report.step = ANT_SWAP_LOOK;
+    if (there) {
+        s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
+        if (old != s->c.requester) {
+            ep->core->machine->ops->watch(&old->thread);
+            times_of(old, &s->old_at_notice);
+        }
+        antk_ledger_take_locked(ep, &s->at_notice);
+        ep->notice = &s->notice;
+        ep->receiving = false;
+        step(s, ANT_SWAP_NOTIFY);
+    }
+    antk_unlock(&ep->lock);
+    if (wake)
+        antk_unpark(ep->core->machine, &old->thread);
+    return there ? 0 : -ECANCELED;
+}
+
+/* ---- 4: the old server looks for a swap, before it looks for requests or results ---- */
+
+static void step_4_look(struct antk_notice *notice)
+{
+    struct antk_swap *s = caa_container_of(notice, struct antk_swap, notice);
+    if (s->report.step_time_ns[ANT_SWAP_LOOK] == 0)
+        step(s, ANT_SWAP_LOOK);
+}
+
+/* Instead, the old server has ended. */
+static struct antk_body *old_is_gone(struct antk_notice *notice)
+{
+    struct antk_swap *s = caa_container_of(notice, struct antk_swap, notice);
+    uint32_t pending = ANTK_PENDING;
+    if (!atomic_compare_exchange_strong(&s->c.fate, &pending, ANTK_CANCELLED | (uint32_t)ECANCELED << 8))
+        return NULL;
+    return s->c.requester;
+}
+
+/* ---- 5: the old server gives up its loop and wakes the requester ---- */
+
+/* Endpoint's lock held. From here until it is released it does nothing in the core. */
+static void come_to_rest_locked(struct antk_swap *s)
+{
+    atomic_store(&s->old->thread.watched_from_ns, 0);
+    times_of(s->old, &s->old_at_rest);
+    s->accepted = true;
+    s->report.step = ANT_SWAP_START;
+    s->quiescent_ns = step(s, ANT_SWAP_WAKE_REQUESTER);
+}
+
+static void step_5_wake_requester(struct antk_swap *s)
+{
+    atomic_store(&s->at_rest, true);
+    antk_unpark(s->c.endpoint->core->machine, &s->c.requester->thread);
+}
+
+static void step_12_exit(struct antk_swap *s);
+
+/* Waits until the swap is decided, and the old server told so. */
+static void rest(struct antk_swap *s, struct antk_body *self)
+{
+    struct antk_wait wait = {"the swap that replaces it", s->c.endpoint->index, true};
+    while (!atomic_load(&s->released))
+        antk_park(&self->thread, ANTK_NEVER, wait);
+}
+
+int ant_swap_accept(void)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    struct antk_endpoint *ep = self->endpoint;
+    antk_lock(&ep->lock);
+    struct antk_swap *s = ep->notice ? caa_container_of(ep->notice, struct antk_swap, notice) : NULL;
+    int rc = !s || s->old != self || s->report.step_time_ns[ANT_SWAP_LOOK] == 0 ? -EINVAL : 0;
+    if (rc == 0 && antk_candidate_fate(&s->c) != ANTK_PENDING)
+        rc = -ECANCELED;
+    if (rc == 0) {
+        atomic_fetch_add(&s->c.refs, 1);
+        come_to_rest_locked(s);
+    }
+    antk_unlock(&ep->lock);
+    if (rc != 0)
+        return rc;
+    step_5_wake_requester(s);
+    rest(s, self);
+    if (antk_candidate_fate(&s->c) == ANTK_COMMITTED)
+        step_12_exit(s);
+    antk_candidate_put(&s->c);
+    return -ECANCELED;
+}
+
+/* The requester's wait for it. */
+static void await_rest(struct antk_swap *s, int64_t timeout_ns, bool *hung)
+{
+    uint64_t deadline_ns = antk_deadline(s->c.endpoint->core->machine, timeout_ns);
+    while (!atomic_load(&s->at_rest) && antk_candidate_fate(&s->c) == ANTK_PENDING) {
+        int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
+        if (rc != 0 && !atomic_load(&s->at_rest))
+            *hung = antk_candidate_cancel(&s->c, rc);
+    }
+}
+
+/* A server that swaps itself is at rest where it stands. */
+static void rest_at_once(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    antk_lock(&ep->lock);
+    step_4_look(&s->notice);
+    come_to_rest_locked(s);
+    antk_unlock(&ep->lock);
+    atomic_store(&s->at_rest, true);
+}
+
+/* ---- 6: the core starts the new server ---- */
+
+static void step_6_start(struct antk_swap *s)
+{
+    step(s, ANT_SWAP_START);
+    antk_candidate_go(&s->c);
+}
+
+static void show_state(struct antk_body *self, uint32_t frame)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    bool some = frame != ANTK_NO_FRAME;
+    self->server.state = some ? antk_area_address(&ep->window, frame) : NULL;
+    self->server.state_bytes = some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
+}
+
+/* On the new server's thread: its state comes about, the old one as it is, or transformed. */
+static int prepare(struct antk_candidate *c)
+{
+    struct antk_swap *s = swap_of(c);
+    struct antk_body *self = antk_self;
+    struct antk_machine *machine = self->core->machine;
+    times_of(self, &s->new_before);
+    show_state(self, c->endpoint->state);
+    if (s->transformer) {
+        void *state = NULL;
+        uint64_t begin_ns = antk_now(machine);
+        int rc = s->transformer->transform(&self->server, self->server.state, self->server.state_bytes, &state);
+        s->transform_ns = antk_now(machine) - begin_ns;
+        if (rc == 0)
+            rc = ant_state_set(state);
+        if (rc != 0)
+            return rc;
+    }
+    s->start_time_ns = antk_now(machine);
+    return 0;
+}
+
+static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
+{
+    uint64_t deadline_ns = antk_deadline(s->c.endpoint->core->machine, timeout_ns);
+    while (!atomic_load(&s->enrolled) && antk_candidate_fate(&s->c) != ANTK_CANCELLED) {
+        int rc = antk_candidate_park(&s->c, deadline_ns, "a new server to start, process");
+        if (rc == 0)
+            continue;
+        *hung = antk_candidate_cancel(&s->c, rc);
+        deadline_ns = ANTK_NEVER; /* if it did commit, its last steps are awaited, and not by spinning above it */
+    }
+}
+
+/* ---- 7: the new server asks the core to register it ---- */
+
+/* After a cancellation the report is the requester's: nothing is written to it any more. */
+static bool step_7_register(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    antk_lock(&ep->lock);
+    bool open = antk_candidate_fate(&s->c) == ANTK_PENDING;
+    if (open)
+        s->start_ns = step(s, ANT_SWAP_REGISTER) - s->start_time_ns;
+    antk_unlock(&ep->lock);
+    return open;
+}
+
+/* ---- 8: the core hands everything over ---- */
+
+static bool step_8_hand_over(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    struct antk_body *new = antk_self;
+    antk_lock(&ep->lock);
+    bool committed = antk_candidate_commit(&s->c);
+    if (committed) {
+        step(s, ANT_SWAP_HAND_OVER);
+        antk_report_ledger_locked(s);
+        s->dead_state = s->transformer ? ep->state : ANTK_NO_FRAME;
+        if (s->c.own_state)
+            ep->state = s->c.state;
+        if (ep->state != ANTK_NO_FRAME)
+            s->report.state_bytes = antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
+        if (s->dead_state != ANTK_NO_FRAME)
+            antk_set_state(antk_record(ep->core, s->dead_state), ANTK_CARRIED, 0); /* out of everybody's reach */
+        ep->body = new;
+        ep->program = s->c.program;
+        ep->generation = s->report.generation;
+        ep->notice = NULL;
+        atomic_store(&new->stop, atomic_load(&ep->stopping));
+        antk_functions_publish_locked(ep, new->incarnation);
+    }
+    int priority = ep->priority;
+    antk_unlock(&ep->lock);
+    if (committed && priority != atomic_load(&new->base_priority)) {
+        atomic_store(&new->base_priority, priority);
+        antk_body_raise(new, 0);
+    }
+    return committed;
+}
+
+/* ---- 9: the core wakes the old server ---- */
+
+static void step_9_wake_old(struct antk_swap *s)
+{
+    step(s, ANT_SWAP_WAKE_OLD);
+    atomic_store(&s->released, true);
+    antk_unpark(s->c.endpoint->core->machine, &s->old->thread);
+}
+
+/* ---- 10: the core wakes the requester; the new server can receive ---- */
+
+static void step_10_wake_again(struct antk_swap *s)
+{
+    struct antk_body *requester = s->c.requester;
+    struct antk_machine *machine = requester->core->machine;
+    antk_body_raise(requester, 0); /* no deadline is left to keep: it shall not hold the new server up */
+    times_of(antk_self, &s->new_after);
+    s->report.blackout_ns = step(s, ANT_SWAP_WAKE_AGAIN) - s->quiescent_ns;
+    atomic_store(&s->enrolled, true);
+    antk_unpark(machine, &requester->thread);
+}
+
+static void enroll(struct antk_candidate *c)
+{
+    struct antk_swap *s = swap_of(c);
+    if (!step_7_register(s) || !step_8_hand_over(s))
+        return;
+    step_9_wake_old(s);
+    step_10_wake_again(s);
+}
+
+/* ---- instead: the old server goes on ---- */
+
+static void cancelled(struct antk_candidate *c)
+{
+    struct antk_swap *s = swap_of(c);
+    struct antk_endpoint *ep = c->endpoint;
+    antk_lock(&ep->lock);
+    if (ep->notice == &s->notice)
+        ep->notice = NULL;
+    if (ep->body == s->old)
+        atomic_store(&s->old->thread.watched_from_ns, 0);
+    bool accepted = s->accepted;
+    if (accepted)
+        s->report.blackout_ns = antk_now(ep->core->machine) - s->quiescent_ns;
+    antk_unlock(&ep->lock);
+    if (accepted) {
+        atomic_store(&s->released, true);
+        antk_unpark(ep->core->machine, &s->old->thread);
+    }
+}
+
+/* ---- 11: the swap is over; the requester's call returns ---- */
+
+/* The state that was transformed is nobody's any more; it was not freed while the old server's successor was waited for. */
+static void free_dead_state(struct antk_swap *s)
+{
+    if (s->dead_state != ANTK_NO_FRAME)
+        antk_area_drop(s->c.endpoint, s->dead_state);
+}
+
+static void report_failure(struct antk_swap *s, int error)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    s->report.error = error;
+    s->report.generation--;
+    s->report.swallowed = s->report.abandoned ? 0 : s->c.swallowed;
+    antk_trace_add(ep->core, antk_self->endpoint->index, ANT_EVENT_ROLLBACK, s->report.step, error);
+}
+
+/* The endpoint is free for the next swap, and remembers this one. */
+static void close_swap(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    antk_lock(&ep->lock);
+    struct antk_candidate *before = ep->last_swap;
+    atomic_fetch_add(&s->c.refs, 1);
+    ep->last_swap = &s->c;
+    ep->swap = NULL;
+    antk_unlock(&ep->lock);
+    if (before)
+        antk_candidate_put(before);
+}
+
+static void step_11_return(struct antk_swap *s, int error)
+{
+    struct antk_body *self = s->c.requester;
+    struct antk_endpoint *ep = s->c.endpoint;
+    struct antk_times after;
+    if (error != 0)
+        report_failure(s, error);
+    else
+        free_dead_state(s);
+    antk_lock(&ep->lock);
+    if (error == 0)
+        s->report.step = s->report.step_time_ns[ANT_SWAP_EXIT] ? ANT_SWAP_EXIT : ANT_SWAP_RETURN;
+    uint64_t end_ns = step(s, ANT_SWAP_RETURN);
+    antk_unlock(&ep->lock);
+    s->report.swap_ns = end_ns - s->report.step_time_ns[ANT_SWAP_REQUEST];
+    if (!s->report.abandoned) {
+        s->report.transform_ns = s->transform_ns;
+        s->report.start_ns = s->start_ns;
+    }
+    times_of(self, &after);
+    antk_report_shares(s, &after);
+    close_swap(s);
+}
+
+/* ---- 12: the old server exits ---- */
+
+static void step_12_exit(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    struct antk_body *self = antk_self;
+    antk_lock(&ep->lock);
+    step(s, ANT_SWAP_EXIT);
+    s->report.step = ANT_SWAP_EXIT;
+    antk_unlock(&ep->lock);
+    antk_candidate_put(&s->c);
+    antk_leave(self, 0);
+}
+
+/* ---- the call ---- */
+
+static void destroy(struct antk_candidate *c)
+{
+    free(swap_of(c));
+}
+
+static const struct antk_candidate_ops swap_ops = {prepare, enroll, cancelled, destroy};
+
+/* Steps 2 to 10, as the requester sees them. */
+static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t start_timeout_ns)
+{
+    bool hung = false;
+    int rc = step_2_create(s);
+    if (rc != 0)
+        return rc;
+    rc = step_3_notify(s);
+    if (rc != 0)
+        antk_candidate_cancel(&s->c, rc);
+    else if (s->old == s->c.requester)
+        rest_at_once(s);
+    else
+        await_rest(s, quiesce_timeout_ns, &hung);
+    if (antk_candidate_fate(&s->c) == ANTK_PENDING) {
+        step_6_start(s);
+        await_enrolment(s, start_timeout_ns, &hung);
+    }
+    if (antk_candidate_fate(&s->c) == ANTK_COMMITTED)
+        return 0;
+    s->report.abandoned = antk_candidate_wind_up(&s->c, hung);
+    return antk_candidate_error(&s->c);
+}
+
+static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint32_t function,
+                         const struct ant_program *program, const struct ant_swap_options *o,
+                         struct ant_swap_report *report)
+{
+    struct antk_swap *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    antk_candidate_init(&s->c, &swap_ops, ep, program, self);
+    s->notice = (struct antk_notice){step_4_look, old_is_gone};
+    s->dead_state = ANTK_NO_FRAME;
+    int rc = step_1_request(s, function, o);
+    if (rc != 0) {
+        antk_candidate_put(&s->c);
+        return rc;
+    }
+    rc = run_steps(s, o->quiesce_timeout_ns ? o->quiesce_timeout_ns : TIMEOUT_NS,
+                   o->start_timeout_ns ? o->start_timeout_ns : TIMEOUT_NS);
+    bool replaced = rc == 0 && s->old == self;
+    step_11_return(s, rc);
+    if (report) {
+        antk_lock(&ep->lock);
+        *report = s->report;
+        antk_unlock(&ep->lock);
+    }
+    if (replaced) {
+        antk_unpin(ep);
+        step_12_exit(s);
+    }
+    antk_candidate_put(&s->c);
+    if (rc != 0)
+        antk_body_raise(self, 0);
+    return rc;
+}
+
+int ant_swap(uint32_t function, const struct ant_program *program, const struct ant_swap_options *options,
+             struct ant_swap_report *report)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    static const struct ant_swap_options defaults;
+    const struct ant_swap_options *o = options ? options : &defaults;
+    int rc = antk_program_check(program);
+    if (rc != 0)
+        return rc;
+    if (function == 0 || (o->transformer_count > 0 && !o->transformers))
+        return -EINVAL;
+    if (self->candidate)
+        return -EBUSY;
+    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    if (!ep)
+        return -ESRCH;
+    rc = swap_endpoint(self, ep, function, program, o, report);
+    antk_unpin(ep);
+    antk_enter();
+    return rc;
+}
