@@ -39,7 +39,7 @@ struct ant_process_info {
  *
  * options: NULL for all defaults; borrowed during the call.
  * entry, arg: what the new process runs; arg stays the caller's.
- * pid: gets the id, if not NULL.
+ * pid: gets the id, if not NULL, before the new process runs.
  * Does not wait for the new process; on a machine that enforces priorities a higher one runs before this call returns.
  *
  * Errors:
@@ -84,7 +84,8 @@ ANT_API int ant_wait(ant_pid pid, int64_t timeout_ns, int *status);
  * Asks a process to end and waits until it has.
  *
  * From then on its ant_receive returns ANT_STOP (a server's `stop` callback runs, then it ends), its ant_sleep, ant_work
- * and ant_wait return -ESHUTDOWN. Requests that it leaves behind get the result -ESHUTDOWN.
+ * and ant_wait return -ESHUTDOWN; an ant_call goes on until it has its result. Requests that it leaves behind get the result
+ * -ESHUTDOWN.
  *
  * pid: any process but the caller and the one that booted the core.
  * status: as in ant_wait.

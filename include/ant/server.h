@@ -26,7 +26,7 @@ struct ant_server {
     enum ant_start_reason reason;
     uint32_t function;   /* the function id that it was first created under */
     uint32_t generation; /* 1 for a fresh one; during a swap's `start` the one that it will have */
-    const void *state;   /* the state area, or NULL. In `start` after a swap it is still the old server's: read only */
+    const void *state;   /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only */
     size_t state_bytes;  /* its length, in whole pages */
     void *context;       /* for whatever does not outlive this generation; NULL at first */
 };
@@ -152,8 +152,8 @@ ANT_API int ant_state_set(void *state);
 /*
  * The state of the calling server, to write to.
  *
- * NULL when it has none, while it is still the predecessor's (in `start`, before the swap has committed), and from anyone
- * who is no server.
+ * NULL when it has none, while it is still the predecessor's (in `start` after a swap without a transformer, until that has
+ * committed), and from anyone who is no server.
  */
 ANT_API void *ant_state(void);
 

@@ -74,7 +74,7 @@ struct ant_swap_report {
  * that its deadlines hold.
  *
  * function: any function id of the server. program: as in ant_serve. options: NULL for all defaults; borrowed during the call.
- * report: filled, if not NULL, on every return but -EINVAL, -EPERM, -EPROTO, -ESRCH, -EBUSY; step 12 may still be ahead (ant_swap_last).
+ * report: filled, if not NULL, on success, on every roll-back, and on -ENOTSUP and -EAGAIN. Step 12 may still be ahead (ant_swap_last).
  * Any process. A server that swaps itself is at its quiescent point: the call returns only if it fails, and what it
  * has in service is handed over.
  *

@@ -93,15 +93,22 @@ void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
         *pages += atomic_load(&core->endpoints[i].pages);
 }
 
+/* False: it is in the window already, but on its way. */
+static bool received(struct antk_core *core, uint32_t frame)
+{
+    enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
+    return state == ANTK_PLAIN || state == ANTK_HELD || state == ANTK_SERVICE;
+}
+
 int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
 {
     struct antk_core *core = self->core;
     int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);
     if (rc != 0)
         return rc;
+    if (!received(core, *frame))
+        return -EPERM;
     enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, *frame)->tag));
-    if (state == ANTK_CARRIED || state == ANTK_QUEUED || state == ANTK_RESULT || state == ANTK_DONE)
-        return -EPERM; /* in the window already, but not received */
     if (self->candidate && antk_pool_area(core->pool, *frame)->tag != self->incarnation)
         return -EPERM; /* the predecessor's */
     return state == ANTK_PLAIN ? 0 : -EINVAL;
@@ -148,6 +155,8 @@ int ant_ica_info(const void *area, struct ant_ica_info *info)
     int rc = antk_area_find(self->core->pool, &self->endpoint->window, area, &frame);
     if (rc != 0)
         return rc;
+    if (!received(self->core, frame))
+        return -EPERM;
     info->pages = antk_pool_area(self->core->pool, frame)->pages;
     info->frame = frame;
     info->contiguity = antk_area_contiguity(self->core->pool, &self->endpoint->window, frame);

@@ -29,7 +29,7 @@ static int candidate_main(struct antk_body *self)
     while (!atomic_load(&c->go)) {
         if (antk_candidate_fate(c) != ANTK_PENDING)
             return 0;
-        antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", 0, true});
+        antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", -1, true});
     }
     int rc = c->ops->prepare(c);
     if (rc == 0 && c->program->start)
@@ -53,7 +53,7 @@ void antk_candidate_ended(struct antk_body *self)
     struct antk_endpoint *ep = self->endpoint;
     antk_candidate_cancel(c, -EOWNERDEAD);
     antk_functions_remove(ep, self->incarnation);
-    c->swallowed = antk_requests_disown(ep, self->incarnation);
+    atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
     antk_areas_sweep(ep, self->incarnation, false);
     self->candidate = NULL;
     antk_lock(&self->core->lock);
@@ -125,7 +125,10 @@ static bool give_up(struct antk_candidate *c)
     atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
     if (atomic_load(&c->body->waiting))
         return false;
+    /* Should it spin, it must not do so at the level of the server that goes on. */
+    core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_functions_remove(c->endpoint, c->body->incarnation);
+    atomic_fetch_add(&c->swallowed, antk_requests_disown(c->endpoint, c->body->incarnation));
     antk_lock(&core->lock);
     c->abandoned = !atomic_load(&c->ended);
     core->abandoned += c->abandoned;

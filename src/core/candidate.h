@@ -37,7 +37,7 @@ struct antk_candidate {
     bool abandoned;         /* core->lock: nobody waits for it to end */
     bool own_state;         /* it will have this state instead of its predecessor's: */
     uint32_t state;         /* frame, or ANTK_NO_FRAME for none */
-    uint32_t swallowed;     /* requests it had sent whose results will be dropped */
+    _Atomic uint32_t swallowed; /* requests it had sent whose results will be dropped */
 };
 
 void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops, struct antk_endpoint *ep,

@@ -48,6 +48,7 @@ static int create_tables(struct antk_core *core)
     antk_lock_init(core->machine, &core->pool_lock);
     init_endpoints(core);
     init_bodies(core);
+    core->tables = true;
     return antk_functions_init(core);
 }
 
@@ -81,9 +82,9 @@ static void on_deadlock(void *context)
         const struct antk_wait *wait = &body->thread.wait;
         if (!wait->what)
             continue;
-        if (wait->object)
-            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s %llu", body->endpoint->index,
-                     body->endpoint->name, wait->what, (unsigned long long)wait->object);
+        if (wait->object >= 0)
+            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s %lld", body->endpoint->index,
+                     body->endpoint->name, wait->what, (long long)wait->object);
         else
             antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s", body->endpoint->index,
                      body->endpoint->name, wait->what);
@@ -112,20 +113,19 @@ static int create_machine(struct antk_core *core)
 
 /* ---- boot ---- */
 
+/* Whatever of it has been created. */
 static void destroy(struct antk_core *core)
 {
     antk_functions_fini(core);
-    if (core->reclaimer)
-        call_rcu_data_free(core->reclaimer);
-    antk_pool_destroy(core->pool);
-    free(core->records);
-    free(core->bodies);
-    if (core->endpoints && core->machine) {
+    if (core->tables) {
         for (uint32_t i = 0; i < core->config.max_processes; i++)
             antk_lock_fini(&core->endpoints[i].lock);
         antk_lock_fini(&core->lock);
         antk_lock_fini(&core->pool_lock);
     }
+    antk_pool_destroy(core->pool);
+    free(core->records);
+    free(core->bodies);
     free(core->endpoints);
     antk_trace_destroy(core->trace);
     if (core->machine)
@@ -170,9 +170,6 @@ int ant_boot(const struct ant_config *given)
         rc = create_tables(core);
     if (rc == 0 && core->config.trace_events > 0)
         rc = antk_trace_create(core->config.trace_events, &core->trace);
-    /* The worker that frees table nodes takes the scheduling of whoever creates it: here it is still ordinary. */
-    if (rc == 0 && !(core->reclaimer = create_call_rcu_data(0, -1)))
-        rc = -ENOMEM;
     if (rc == 0)
         rc = adopt_caller(core);
     if (rc != 0) {
@@ -233,10 +230,7 @@ static uint32_t stop_all(struct antk_core *core)
 
 static bool all_ended(struct antk_core *core)
 {
-    antk_lock(&core->lock);
-    bool alone = core->live_endpoints == 1;
-    antk_unlock(&core->lock);
-    return alone;
+    return atomic_load(&core->live_threads) == 0;
 }
 
 /* Its thread will end when it next calls into the core, whose memory is kept for that. */
@@ -269,7 +263,7 @@ int ant_shutdown(struct ant_shutdown_report *report)
     atomic_store(&core->shutting_down, 1);
     held.processes_asked = stop_all(core);
     while (!all_ended(core)) {
-        int rc = antk_park(&self->thread, deadline_ns, (struct antk_wait){"the end of all processes", 0, false});
+        int rc = antk_park(&self->thread, deadline_ns, (struct antk_wait){"the end of all processes", -1, false});
         if (rc != 0 && !all_ended(core))
             break;
     }
@@ -279,7 +273,6 @@ int ant_shutdown(struct ant_shutdown_report *report)
     antk_fault_unwatch(core);
     antk_body_disown(self);
     antk_unpin(ep);
-    rcu_barrier();
     if (held.processes_abandoned == 0) {
         antk_bodies_reap(core, true);
         destroy(core);

@@ -18,20 +18,21 @@ struct antk_core {
     struct ant_config config; /* every default filled in */
     struct antk_machine *machine;
     struct antk_pool *pool;
-    char mover_reason[200];
+    char mover_reason[512];
     struct antk_log log;
     struct antk_trace *trace;         /* NULL: none */
     struct antk_endpoint *endpoints;  /* max_processes */
     struct antk_body *bodies;         /* body_count; a swap has two bodies for one endpoint */
     uint32_t body_count;
+    bool tables;                      /* the tables and their locks are made */
     struct antk_record *records;      /* one per frame */
     struct cds_lfht *functions;       /* function id -> struct antk_function, read under RCU */
-    struct call_rcu_data *reclaimer;  /* frees table nodes; ordinary scheduling */
     struct antk_body *boot;
 
     _Atomic uint32_t incarnations;    /* the last one given out */
     _Atomic uint32_t spaces;
     _Atomic uint32_t shutting_down;
+    _Atomic uint32_t live_threads;    /* that the core has started and that are not ready to be joined */
 
     struct antk_lock pool_lock;       /* [pool] calls of ica.h */
 
@@ -41,7 +42,6 @@ struct antk_core {
     struct antk_body *free_bodies;
     struct antk_body *ended_bodies;   /* their threads are to be joined */
     struct antk_body *live_bodies;
-    uint32_t live_endpoints;
     uint32_t abandoned;               /* bodies given up that have not ended yet */
 
     struct antk_core *next;           /* all cores, for the fault handler */

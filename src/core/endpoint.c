@@ -44,6 +44,9 @@ void antk_pin_again(struct antk_endpoint *ep)
 static void recycle(struct antk_endpoint *ep)
 {
     struct antk_core *core = ep->core;
+    antk_lock(&ep->lock);
+    ep->closed = true; /* it may never have come to life */
+    antk_unlock(&ep->lock);
     antk_areas_sweep(ep, 0, true);
     if (ep->last_swap)
         antk_candidate_put(ep->last_swap);
@@ -52,10 +55,7 @@ static void recycle(struct antk_endpoint *ep)
     ep->free_next = NULL;
     *(core->free_endpoints ? &core->free_endpoints_last->free_next : &core->free_endpoints) = ep;
     core->free_endpoints_last = ep;
-    bool wake = --core->live_endpoints == 1 && atomic_load(&core->shutting_down);
     antk_unlock(&core->lock);
-    if (wake)
-        antk_unpark(core->machine, &core->boot->thread);
 }
 
 void antk_unpin(struct antk_endpoint *ep)
@@ -70,11 +70,13 @@ static int take_slot(struct antk_core *core, const char *name, struct antk_endpo
     antk_lock(&core->lock);
     struct antk_endpoint *ep = core->free_endpoints;
     int rc = ep ? 0 : -EAGAIN;
-    if (rc == 0 && !ep->window.base)
+    if (rc == 0 && !ep->window.base) {
+        antk_lock(&core->pool_lock);
         rc = antk_window_create(core->pool, ep->index + 1, &ep->window);
+        antk_unlock(&core->pool_lock);
+    }
     if (rc == 0) {
         core->free_endpoints = ep->free_next;
-        core->live_endpoints++;
         snprintf(ep->name, sizeof ep->name, "%s", name);
         *taken = ep;
     }
@@ -101,6 +103,8 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
     ep->body = NULL;
     antk_queue_init(&ep->requests, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->results, ANTK_LINK_QUEUE);
+    antk_queue_init(&ep->early, ANTK_LINK_QUEUE);
+    ep->early_incarnation = 0;
     antk_queue_init(&ep->service, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->out, ANTK_LINK_OUT);
     ep->queue_limit = 0;

@@ -25,7 +25,7 @@ const char *ant_strerror(int error)
         {EINVAL, "an argument is not allowed"},
         {EDEADLK, "it would wait for ever"},
         {EPROTO, "the program was built for another ABI"},
-        {EIO, "the descriptor refused the data"},
+        {EIO, "input or output failed"},
         {ENOENT, "there is nothing of the kind"},
         {ENOTSUP, "not possible here: no transformer for that state, no such server, or no such mover"},
         {ETIMEDOUT, "the time limit passed"},

@@ -2,7 +2,6 @@
 #include "core/fault.h"
 #include "core/core.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 
 static _Atomic(struct antk_core *) watched[MAX_CORES];
 static struct sigaction before_bus, before_segv;
-static pthread_once_t installed = PTHREAD_ONCE_INIT;
 
 /* ---- a line, put together without stdio ---- */
 
@@ -101,39 +99,60 @@ static void report(int signal, const void *address)
     }
 }
 
-/* With nobody to pass it to, the signal's default action is restored; the access is made again, and ends the program. */
-static void pass_on(const struct sigaction *before, int signal, siginfo_t *info, void *context)
+/* The default action; the access is made again when the handler returns, and ends the program. */
+static void take_ordinary_course(int signal, const siginfo_t *info)
 {
-    if (before->sa_flags & SA_SIGINFO) {
-        before->sa_sigaction(signal, info, context);
-    } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
-        before->sa_handler(signal);
-    } else {
-        struct sigaction ordinary = {.sa_handler = SIG_DFL};
-        sigaction(signal, &ordinary, NULL);
-        if (info->si_code <= 0) /* sent, not raised by an access: it would not come again by itself */
-            raise(signal);
-    }
+    struct sigaction ordinary = {.sa_handler = SIG_DFL};
+    sigaction(signal, &ordinary, NULL);
+    if (info->si_code <= 0) /* sent, not raised by an access: it would not come again by itself */
+        raise(signal);
 }
 
+static void pass_on(const struct sigaction *before, int signal, siginfo_t *info, void *context)
+{
+    if (before->sa_flags & SA_SIGINFO)
+        before->sa_sigaction(signal, info, context);
+    else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
+        before->sa_handler(signal);
+    else
+        take_ordinary_course(signal, info);
+}
+
+/*
+ * A handler that was installed over ours, and then found by a second boot, may pass the signal back to us, deeper on the
+ * stack: then everybody has had it.
+ */
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
+    static _Thread_local const siginfo_t *passed_on;
+    static _Thread_local const void *passed_on_from;
+    const void *frame = __builtin_frame_address(0);
+    if (passed_on == info && frame < passed_on_from) {
+        take_ordinary_course(signal, info);
+        return;
+    }
+    passed_on = info;
+    passed_on_from = frame;
     if (info->si_code > 0)
         report(signal, info->si_addr);
     pass_on(signal == SIGBUS ? &before_bus : &before_segv, signal, info, context);
 }
 
-static void install(void)
+/* Puts our handler before whatever is there, unless that is ours. */
+static void install(int signal, struct sigaction *before)
 {
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, &before_bus);
-    sigaction(SIGSEGV, &action, &before_segv);
+    struct sigaction present, ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigemptyset(&ours.sa_mask);
+    if (sigaction(signal, NULL, &present) == 0 && present.sa_sigaction != on_fault) {
+        *before = present;
+        sigaction(signal, &ours, NULL);
+    }
 }
 
 void antk_fault_watch(struct antk_core *core)
 {
-    pthread_once(&installed, install);
+    install(SIGBUS, &before_bus);
+    install(SIGSEGV, &before_segv);
     for (int i = 0; i < MAX_CORES; i++) {
         struct antk_core *none = NULL;
         if (atomic_compare_exchange_strong(&watched[i], &none, core))

@@ -1,8 +1,8 @@
 /*
  * Faults: what a stale access prints before its signal takes its ordinary course.
  *
- * Handlers for SIGBUS and SIGSEGV are installed once per Linux process, at the first boot, and pass every signal on to the handler
- * that was there before.
+ * Handlers for SIGBUS and SIGSEGV are installed at boot, if they are not there already, and pass every signal on to the handler that
+ * was there before.
  */
 #ifndef ANTK_FAULT_H
 #define ANTK_FAULT_H

@@ -27,8 +27,35 @@ static int matches(struct cds_lfht_node *node, const void *key)
     return caa_container_of(node, struct antk_function, node)->function == *(const uint32_t *)key;
 }
 
+/*
+ * Frees entries when no reader can see them any more: a worker thread, one for all cores, that never ends. It takes the scheduling
+ * of whoever creates it, so it is created at the first boot, when that thread is still an ordinary one.
+ */
+static struct call_rcu_data *reclaimer;
+static pthread_once_t reclaimer_once = PTHREAD_ONCE_INIT;
+
+static void create_reclaimer(void)
+{
+    reclaimer = create_call_rcu_data(0, -1);
+}
+
+void antk_functions_enter_thread(void)
+{
+    rcu_register_thread();
+    set_thread_call_rcu_data(reclaimer);
+}
+
+void antk_functions_leave_thread(void)
+{
+    set_thread_call_rcu_data(NULL);
+    rcu_unregister_thread();
+}
+
 int antk_functions_init(struct antk_core *core)
 {
+    antk_once(&reclaimer_once, create_reclaimer);
+    if (!reclaimer)
+        return -ENOMEM;
     core->functions = cds_lfht_new(BUCKETS, BUCKETS, BUCKETS, 0, NULL);
     return core->functions ? 0 : -ENOMEM;
 }

@@ -18,6 +18,10 @@ struct antk_function {
     struct antk_function *next; /* endpoint's lock: further ids of the same endpoint */
 };
 
+/* The calling thread will look up, or will not any more. */
+void antk_functions_enter_thread(void);
+void antk_functions_leave_thread(void);
+
 int antk_functions_init(struct antk_core *core);
 void antk_functions_fini(struct antk_core *core);
 

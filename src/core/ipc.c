@@ -5,6 +5,7 @@
  * and changes nothing; then it acts. Areas move before a request is queued, so whoever finds a request finds its
  * areas. While they are between two windows their records say CARRIED, and nobody else touches them.
  */
+#include "core/candidate.h"
 #include "core/core.h"
 #include "core/function.h"
 #include "core/ipc.h"
@@ -113,16 +114,18 @@ static int carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t 
 {
     struct antk_core *core = from->core;
     struct antk_record *record = antk_record(core, frame);
-    uint64_t tag = atomic_load(&record->tag);
+    struct antk_record *data_record = data != ANTK_NO_FRAME ? antk_record(core, data) : NULL;
+    uint64_t tag = atomic_load(&record->tag), data_tag = data_record ? atomic_load(&data_record->tag) : 0;
     antk_set_state(record, ANTK_CARRIED, 0);
     int rc = antk_area_hand(from, to, frame);
-    if (rc == 0 && data != ANTK_NO_FRAME) {
-        antk_set_state(antk_record(core, data), ANTK_CARRIED, 0);
+    if (rc == 0 && data_record) {
+        antk_set_state(data_record, ANTK_CARRIED, 0);
         rc = antk_area_hand(from, to, data);
         if (rc != 0) {
-            antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
+            atomic_store(&data_record->tag, data_tag);
             if (antk_area_hand(to, from, frame) != 0)
-                antk_log(&core->log, ANT_LOG_ERROR, "a request of process %u is lost: it can be moved neither way", from->index);
+                antk_log(&core->log, ANT_LOG_ERROR, "a request of process %u is lost: it can be moved neither way",
+                         from->index);
         }
     }
     if (rc != 0)
@@ -160,17 +163,25 @@ static int enqueue(struct antk_endpoint *server, uint32_t frame)
     return rc;
 }
 
-static void list_out(struct antk_endpoint *ep, uint32_t frame)
+/* A request is out: listed, unless its sender is a candidate that has failed and does not know it yet. That will not have the result. */
+static void list_out(struct antk_body *self, uint32_t frame)
 {
+    struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
-    antk_queue_push(ep->core->records, &ep->out, frame);
+    bool swallowed = self->candidate && antk_candidate_fate(self->candidate) == ANTK_CANCELLED;
+    antk_record(ep->core, frame)->swallowed = swallowed;
+    if (swallowed)
+        atomic_fetch_add(&self->candidate->swallowed, 1);
+    else
+        antk_queue_push(ep->core->records, &ep->out, frame);
     antk_unlock(&ep->lock);
 }
 
 static void unlist_out(struct antk_endpoint *ep, uint32_t frame)
 {
     antk_lock(&ep->lock);
-    antk_queue_unlink(ep->core->records, &ep->out, frame);
+    if (!antk_record(ep->core, frame)->swallowed)
+        antk_queue_unlink(ep->core->records, &ep->out, frame);
     antk_unlock(&ep->lock);
 }
 
@@ -188,7 +199,6 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->server = server->index;
     record->data = data;
     record->waiter = synchronous ? self->index + 1 : 0;
-    record->swallowed = false;
     int rc = carry(ep, server, frame, data);
     if (rc != 0)
         return rc;
@@ -202,7 +212,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     request->peer = antk_endpoint_pid(ep);
     request->status = 0;
     request->error = 0;
-    list_out(ep, frame);
+    list_out(self, frame);
     antk_trace_add(core, ep->index, ANT_EVENT_SEND, header->function, (int64_t)header->cookie);
     rc = enqueue(server, frame);
     if (rc != 0) {
@@ -336,7 +346,7 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
             deadline_ns = antk_deadline(self->core->machine, timeout_ns);
             limited = true;
         }
-        rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"a message", 0, idle});
+        rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"a message", -1, idle});
         if (rc == -EINTR)
             antk_enter();
     }
@@ -359,11 +369,14 @@ static bool give_result(struct antk_endpoint *client, uint32_t frame)
     struct antk_body *receiver = NULL;
     antk_lock(&client->lock);
     bool wanted = !client->closed && !record->swallowed;
-    if (!client->closed)
+    if (wanted)
         antk_queue_unlink(core->records, &client->out, frame);
     if (wanted && record->waiter != 0) {
         receiver = &core->bodies[record->waiter - 1];
         antk_set_state(record, ANTK_DONE, 0);
+    } else if (wanted && record->incarnation == client->early_incarnation) {
+        antk_set_state(record, ANTK_RESULT, 0);
+        antk_queue_push(core->records, &client->early, frame);
     } else if (wanted) {
         antk_set_state(record, ANTK_RESULT, 0);
         antk_queue_push(core->records, &client->results, frame);

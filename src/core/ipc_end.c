@@ -15,7 +15,8 @@ static uint32_t named_data(struct antk_endpoint *ep, uint32_t frame)
     uint32_t data;
     if (!request->data || antk_area_find(ep->core->pool, &ep->window, request->data, &data) != 0)
         return ANTK_NO_FRAME;
-    return antk_tag_state(atomic_load(&antk_record(ep->core, data)->tag)) == ANTK_PLAIN ? data : ANTK_NO_FRAME;
+    bool plain = antk_tag_state(atomic_load(&antk_record(ep->core, data)->tag)) == ANTK_PLAIN;
+    return plain && data != ep->state ? data : ANTK_NO_FRAME;
 }
 
 /* Moves the first queued request into service, as receiving it would. */
@@ -83,44 +84,38 @@ void antk_requests_close(struct antk_endpoint *ep, int error)
         antk_drop(ep, frame, antk_record(ep->core, frame)->data);
 }
 
-/* The first of a queue that this incarnation sent and that is not swallowed yet. Endpoint's lock held. */
-static uint32_t first_of_locked(struct antk_endpoint *ep, struct antk_queue *queue, uint32_t incarnation)
+/* The first of a queue that this incarnation sent is taken off it. Endpoint's lock held. */
+static uint32_t take_of_locked(struct antk_endpoint *ep, struct antk_queue *queue, uint32_t incarnation)
 {
+    struct antk_record *records = ep->core->records;
     uint32_t frame = queue->head;
-    while (frame != ANTK_NO_FRAME) {
-        struct antk_record *record = antk_record(ep->core, frame);
-        if (record->incarnation == incarnation && !record->swallowed)
-            return frame;
-        frame = record->link[queue->kind].next;
-    }
-    return ANTK_NO_FRAME;
+    while (frame != ANTK_NO_FRAME && records[frame].incarnation != incarnation)
+        frame = records[frame].link[queue->kind].next;
+    if (frame != ANTK_NO_FRAME)
+        antk_queue_unlink(records, queue, frame);
+    return frame;
 }
 
 uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation)
 {
     struct antk_core *core = ep->core;
-    uint32_t swallowed = 0;
-    for (;;) {
+    uint32_t swallowed = 0, result, out;
+    do {
+        uint64_t tag = 0;
         antk_lock(&ep->lock);
-        uint32_t result = first_of_locked(ep, &ep->results, incarnation);
-        if (result != ANTK_NO_FRAME)
-            antk_queue_unlink(core->records, &ep->results, result);
-        uint32_t out = first_of_locked(ep, &ep->out, incarnation);
-        if (out != ANTK_NO_FRAME)
+        result = take_of_locked(ep, &ep->early, incarnation);
+        out = take_of_locked(ep, &ep->out, incarnation);
+        if (out != ANTK_NO_FRAME) {
             antk_record(core, out)->swallowed = true;
-        uint64_t tag = out != ANTK_NO_FRAME ? atomic_load(&antk_record(core, out)->tag) : 0;
+            tag = atomic_load(&antk_record(core, out)->tag);
+        }
         antk_unlock(&ep->lock);
         if (result != ANTK_NO_FRAME)
             antk_drop(ep, result, antk_record(core, result)->data);
-        if (out != ANTK_NO_FRAME && antk_withdraw(ep, out, tag) == 0) {
-            antk_lock(&ep->lock);
-            antk_queue_unlink(core->records, &ep->out, out);
-            antk_unlock(&ep->lock);
+        if (out != ANTK_NO_FRAME && antk_withdraw(ep, out, tag) == 0)
             antk_drop(ep, out, antk_record(core, out)->data);
-        } else if (out != ANTK_NO_FRAME) {
+        else if (out != ANTK_NO_FRAME)
             swallowed++;
-        }
-        if (result == ANTK_NO_FRAME && out == ANTK_NO_FRAME)
-            return swallowed;
-    }
+    } while (result != ANTK_NO_FRAME || out != ANTK_NO_FRAME);
+    return swallowed;
 }

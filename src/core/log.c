@@ -9,7 +9,7 @@ void antk_log(const struct antk_log *log, enum ant_log_level level, const char *
 {
     if (level > log->level)
         return;
-    char line[512] = "ant: ";
+    char line[640] = "ant: ";
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(line + 5, sizeof line - 6, format, arguments);

@@ -69,6 +69,11 @@ void antk_unlock(struct antk_lock *lock)
         pthread_mutex_unlock(&lock->mutex);
 }
 
+void antk_once(pthread_once_t *once, void (*function)(void))
+{
+    pthread_once(once, function);
+}
+
 /* A process's thread takes no asynchronous signal, so that the program's signals go to its other threads. */
 int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *))
 {

@@ -17,7 +17,9 @@
 #include <stdatomic.h>
 
 #define ANTK_NEVER UINT64_MAX
-#define ANTK_LEVELS (ANT_PRIORITY_MAX + 2) /* one above the band, for a swap requester that must keep its deadlines */
+/* One level above the band of ant_priority_set, for a swap requester that must keep its deadlines; one below, for the abandoned. */
+#define ANTK_LEVEL_LOWEST 0
+#define ANTK_LEVELS (ANT_PRIORITY_MAX + 2)
 
 struct antk_machine;
 
@@ -33,7 +35,7 @@ struct antk_times {
 /* What a parked thread waits for, for those who ask. */
 struct antk_wait {
     const char *what; /* a noun phrase; NULL: it does not wait */
-    uint64_t object;  /* function id, process index ... 0: none */
+    int64_t object;   /* function id, process index ...; -1: none */
     bool idle;        /* a server without anything to do: no deadlock is its fault */
 };
 
@@ -75,7 +77,8 @@ struct antk_machine_ops {
     int (*adopt)(struct antk_machine *m, struct antk_thread *t); /* boot: the calling thread */
     void (*leave)(struct antk_machine *m, struct antk_thread *t);
     int (*start)(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes);
-    void (*ended)(struct antk_machine *m, struct antk_thread *t); /* the last act of a thread */
+    /* The last act of a thread, after which it may be joined; wakes notify, if that is not NULL. */
+    void (*ended)(struct antk_machine *m, struct antk_thread *t, struct antk_thread *notify);
     uint64_t (*now)(struct antk_machine *m);
     int (*park)(struct antk_thread *t, uint64_t deadline_ns);
     void (*unpark)(struct antk_machine *m, struct antk_thread *t);
@@ -122,6 +125,9 @@ void antk_lock_init(struct antk_machine *m, struct antk_lock *lock);
 void antk_lock_fini(struct antk_lock *lock);
 void antk_lock(struct antk_lock *lock);
 void antk_unlock(struct antk_lock *lock);
+
+/* Runs a function once in the life of this Linux process, whoever comes first. */
+void antk_once(pthread_once_t *once, void (*function)(void));
 
 static inline uint64_t antk_now(struct antk_machine *m)
 {

@@ -77,6 +77,10 @@ int antk_last_cpu(void)
 static int apply_priority(struct real_machine *m, struct antk_thread *t, int priority)
 {
     struct sched_param param = {.sched_priority = m->rt_base + priority};
+    if (priority == ANTK_LEVEL_LOWEST) {
+        param.sched_priority = 0;
+        return pthread_setschedparam(t->pthread, SCHED_OTHER, &param);
+    }
     return pthread_setschedparam(t->pthread, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
 }
 
@@ -130,12 +134,6 @@ static int real_start(struct antk_machine *base, struct antk_thread *t, size_t s
     if (base->kind == ANT_MACHINE_FIFO)
         apply_priority(m, t, atomic_load(&t->priority));
     return 0;
-}
-
-static void real_ended(struct antk_machine *base, struct antk_thread *t)
-{
-    (void)base;
-    (void)t;
 }
 
 static int wait_permit(struct real_machine *m, struct antk_thread *t, uint64_t deadline_ns)
@@ -200,6 +198,13 @@ static void real_unpark(struct antk_machine *base, struct antk_thread *t)
     (void)base;
     if (atomic_exchange(&t->permit, PERMIT_GIVEN) == PERMIT_WAITED)
         syscall(SYS_futex, &t->permit, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void real_ended(struct antk_machine *base, struct antk_thread *t, struct antk_thread *notify)
+{
+    (void)t;
+    if (notify)
+        real_unpark(base, notify);
 }
 
 static uint64_t thread_cpu_ns(void)

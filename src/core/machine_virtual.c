@@ -295,10 +295,14 @@ static int virtual_start(struct antk_machine *base, struct antk_thread *t, size_
     return 0;
 }
 
-static void virtual_ended(struct antk_machine *base, struct antk_thread *t)
+static void virtual_ended(struct antk_machine *base, struct antk_thread *t, struct antk_thread *notify)
 {
     struct virtual_machine *m = (struct virtual_machine *)base;
     remove_thread(m, t);
+    if (notify && notify->state == ANTK_BLOCKED)
+        unblock(m, notify, 0);
+    else if (notify)
+        atomic_store(&notify->permit, 1);
     pass_baton(choose(m));
 }
 
@@ -364,7 +368,7 @@ static void virtual_set_priority(struct antk_thread *t, int priority)
     }
     int before = level_of(t);
     atomic_store(&t->priority, priority);
-    if (t == m->running && priority < before && highest_ready(m) >= priority) {
+    if (t == m->running && priority <= before && highest_ready(m) >= priority) {
         make_ready(m, t, false);
         switch_away(m, t);
     }

@@ -1,6 +1,7 @@
 /* Processes: bodies, the way a thread enters and leaves its process, and the process calls; see process.h. */
 #include "core/core.h"
 #include "core/candidate.h"
+#include "core/function.h"
 
 #include <errno.h>
 #include <string.h>
@@ -125,16 +126,17 @@ static int body_main(void *arg)
     struct antk_body *self = arg;
     struct antk_core *core = self->core;
     antk_self = self;
-    rcu_register_thread();
-    set_thread_call_rcu_data(core->reclaimer);
+    antk_functions_enter_thread();
     int status = setjmp(self->base) == 0 ? self->entry(self) : self->exit_status;
     end_body(self, status);
-    set_thread_call_rcu_data(NULL);
-    rcu_unregister_thread();
+    antk_functions_leave_thread();
     antk_self = NULL;
     antk_unpin(self->endpoint);
     unlist_body(core, self, true);
-    core->machine->ops->ended(core->machine, &self->thread);
+    /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
+    atomic_fetch_sub(&core->live_threads, 1);
+    struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;
+    core->machine->ops->ended(core->machine, &self->thread, notify);
     return 0;
 }
 
@@ -159,8 +161,10 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     antk_pin_again(ep);
     list_body(core, body);
     antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
+    atomic_fetch_add(&core->live_threads, 1);
     int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes, body_main, body);
     if (rc != 0) {
+        atomic_fetch_sub(&core->live_threads, 1);
         antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index, ep->name, strerror(-rc));
         antk_lock(&ep->lock);
         if (ep->body == body)
@@ -182,8 +186,7 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
     if (rc != 0)
         return rc;
     ep->body = body;
-    rcu_register_thread();
-    set_thread_call_rcu_data(core->reclaimer);
+    antk_functions_enter_thread();
     list_body(core, body);
     antk_pin_again(ep);
     antk_self = body;
@@ -194,8 +197,7 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
 void antk_body_disown(struct antk_body *body)
 {
     struct antk_core *core = body->core;
-    set_thread_call_rcu_data(NULL);
-    rcu_unregister_thread();
+    antk_functions_leave_thread();
     antk_self = NULL;
     antk_unpin(body->endpoint);
     unlist_body(core, body, false);
@@ -211,19 +213,14 @@ static int level_locked(struct antk_body *body)
     return body->raised_priority > own ? body->raised_priority : own;
 }
 
-static void apply_level(struct antk_body *body, int level)
-{
-    if (level != atomic_load(&body->thread.priority))
-        body->core->machine->ops->set_priority(&body->thread, level);
-}
-
 void antk_body_raise(struct antk_body *body, int level)
 {
     antk_lock(&body->endpoint->lock);
     body->raised_priority = level;
     int in_force = level_locked(body);
     antk_unlock(&body->endpoint->lock);
-    apply_level(body, in_force);
+    if (in_force != atomic_load(&body->thread.priority))
+        body->core->machine->ops->set_priority(&body->thread, in_force);
 }
 
 int ant_priority_set(ant_pid pid, int priority)
@@ -246,7 +243,7 @@ int ant_priority_set(ant_pid pid, int priority)
     }
     antk_unlock(&ep->lock);
     if (body)
-        apply_level(body, level);
+        self->core->machine->ops->set_priority(&body->thread, level);
     antk_unpin(ep);
     return body ? 0 : -ESRCH;
 }
@@ -277,10 +274,13 @@ int ant_process_create(const struct ant_process_options *options, int (*entry)(v
     int rc = antk_endpoint_open(self->core, name, start.priority, &ep);
     if (rc != 0)
         return rc;
+    ant_pid before = pid ? *pid : 0;
+    if (pid)
+        *pid = antk_endpoint_pid(ep); /* the new process may look there at once */
     struct antk_body *body;
     rc = antk_body_start(ep, &start, &body);
-    if (rc == 0 && pid)
-        *pid = antk_endpoint_pid(ep);
+    if (rc != 0 && pid)
+        *pid = before;
     antk_unpin(ep);
     return rc;
 }
@@ -426,7 +426,7 @@ int ant_sleep(uint64_t time_ns)
     while (antk_now(self->core->machine) < until_ns) {
         if (atomic_load(&self->stop))
             return -ESHUTDOWN;
-        if (antk_wait_park(self, until_ns, (struct antk_wait){"a time", 0, false}) == -EINTR)
+        if (antk_wait_park(self, until_ns, (struct antk_wait){"a time", -1, false}) == -EINTR)
             antk_enter();
     }
     return 0;

@@ -59,6 +59,8 @@ struct antk_endpoint {
     struct antk_body *body;      /* who acts for it; NULL once closed */
     struct antk_queue requests;  /* to be received */
     struct antk_queue results;   /* of asynchronous requests, to be received */
+    struct antk_queue early;     /* results for a swap's new server, which the old one must not see */
+    uint32_t early_incarnation;  /* that new server's; 0: none */
     struct antk_queue service;   /* received, to be answered */
     struct antk_queue out;       /* sent, not answered */
     uint32_t queue_limit;

@@ -90,7 +90,9 @@ static void enroll_fresh(struct antk_candidate *c)
 
 static void cancelled_fresh(struct antk_candidate *c)
 {
-    (void)c; /* nobody served before */
+    antk_lock(&c->endpoint->lock);
+    c->endpoint->closed = true; /* nobody served before, and nobody will */
+    antk_unlock(&c->endpoint->lock);
 }
 
 static void destroy_fresh(struct antk_candidate *c)

@@ -52,7 +52,7 @@ struct antk_pool_config {
  */
 int antk_pool_create(const struct antk_pool_config *config, struct antk_pool **pool, char *reason,
                      size_t reason_bytes);
-/* Unmaps everything. No thread may touch the pool or any window any more. */
+/* Unmaps everything; nothing for NULL. No thread may touch the pool or any window any more. */
 void antk_pool_destroy(struct antk_pool *pool);
 
 enum ant_mover antk_pool_mover(const struct antk_pool *pool); /* the one that runs; never AUTO */

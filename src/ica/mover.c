@@ -186,8 +186,7 @@ int antk_mover_start(struct antk_pool *pool, enum ant_mover wanted, char *reason
         snprintf(reason, reason_bytes, "the mover %s cannot run: %s", antk_mover_name(mover->mover),
                  refused);
     else
-        snprintf(reason, reason_bytes, "%s runs (%s): %s", antk_mover_name(mover->mover), why,
-                 mover->promise);
+        snprintf(reason, reason_bytes, "%s: %s", why, mover->promise);
     return error;
 }
 

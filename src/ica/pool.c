@@ -101,6 +101,8 @@ no_books:
 
 void antk_pool_destroy(struct antk_pool *pool)
 {
+    if (!pool)
+        return;
     antk_mover_stop(pool);
     if (pool->pagemap >= 0)
         close(pool->pagemap);

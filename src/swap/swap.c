@@ -82,6 +82,8 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
     s->report.new_version = s->c.program->version;
     antk_lock(&ep->lock);
     int rc = ep->closed ? -ESRCH : !ep->program ? -ENOTSUP : 0;
+    s->report.generation = ep->generation;
+    s->report.old_version = ep->program ? ep->program->version : 0;
     if (rc == 0)
         rc = plan_state(ep->program, s->c.program, options, &s->transformer);
     if (rc == 0 && ep->swap)
@@ -89,8 +91,7 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
     if (rc == 0) {
         ep->swap = &s->c;
         s->old = ep->body;
-        s->report.old_version = ep->program->version;
-        s->report.generation = ep->generation + 1;
+        s->report.generation++;
         if (s->old != s->c.requester)
             times_of(s->old, &s->old_before);
     }
@@ -137,6 +138,7 @@ static int step_3_notify(struct antk_swap *s)
         }
         antk_ledger_take_locked(ep, &s->at_notice);
         ep->notice = &s->notice;
+        ep->early_incarnation = s->c.body->incarnation;
         ep->receiving = false;
         step(s, ANT_SWAP_NOTIFY);
     }
@@ -327,6 +329,8 @@ static bool step_8_hand_over(struct antk_swap *s)
         ep->program = s->c.program;
         ep->generation = s->report.generation;
         ep->notice = NULL;
+        antk_queue_splice(ep->core->records, &ep->results, &ep->early);
+        ep->early_incarnation = 0;
         atomic_store(&new->stop, atomic_load(&ep->stopping));
         antk_functions_publish_locked(ep, new->incarnation);
     }
@@ -405,7 +409,7 @@ static void report_failure(struct antk_swap *s, int error)
     struct antk_endpoint *ep = s->c.endpoint;
     s->report.error = error;
     s->report.generation--;
-    s->report.swallowed = s->report.abandoned ? 0 : s->c.swallowed;
+    s->report.swallowed = atomic_load(&s->c.swallowed);
     antk_trace_add(ep->core, antk_self->endpoint->index, ANT_EVENT_ROLLBACK, s->report.step, error);
 }
 
@@ -506,6 +510,10 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     s->dead_state = ANTK_NO_FRAME;
     int rc = step_1_request(s, function, o);
     if (rc != 0) {
+        s->report.error = rc;
+        s->report.step = ANT_SWAP_REQUEST;
+        if (rc == -ENOTSUP && report)
+            *report = s->report;
         antk_candidate_put(&s->c);
         return rc;
     }
