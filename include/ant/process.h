@@ -106,7 +106,7 @@ ANT_API ant_pid ant_self(void);
  * Changes the priority of a process, at once.
  *
  * pid: any living process, the caller included. priority: ANT_PRIORITY_MIN to ANT_PRIORITY_MAX.
- * The process goes to the tail of its new level. May give up the processor.
+ * The process goes to the tail of its new level (on `fifo`, a lowered one to the head, as Linux does it). May give up the processor.
  *
  * Errors:
  *   -EINVAL  priority is out of range

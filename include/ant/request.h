@@ -172,7 +172,7 @@ ANT_API int ant_reply(struct ant_request *rq, int32_t status);
  *   -EINPROGRESS the server has it in service: it cannot be pulled away; its result will come
  *   -EALREADY    its result is there: ant_receive
  *   -ENOMEM      the host cannot move the areas now; it stays queued
- *   -EPERM       the calling thread is no process
+ *   -EPERM       it is the predecessor's, whom a swap has not yet replaced; or the calling thread is no process
  */
 ANT_API int ant_cancel(struct ant_request *rq);
 

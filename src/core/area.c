@@ -10,6 +10,7 @@ static void set_plain(struct antk_core *core, uint32_t frame)
     struct antk_record *record = antk_record(core, frame);
     uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
     atomic_store(&record->tag, antk_tag(ANTK_PLAIN, 0, (uint32_t)(tag >> 32)));
+    atomic_store(&record->client, 0);
 }
 
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame)
@@ -21,7 +22,7 @@ int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, 
     if (rc != 0)
         return rc;
     set_plain(core, *frame);
-    antk_pool_area(core->pool, *frame)->tag = incarnation;
+    atomic_store(&antk_pool_area(core->pool, *frame)->tag, incarnation);
     rc = antk_area_attach(core->pool, &ep->window, *frame);
     if (rc != 0) {
         antk_lock(&core->pool_lock);
@@ -74,9 +75,15 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
         struct antk_area *area = antk_pool_area(core->pool, frame);
         if (atomic_load(&area->owner) != ep->window.id)
             continue;
-        bool carried = antk_tag_state(atomic_load(&antk_record(core, frame)->tag)) == ANTK_CARRIED;
-        if ((carried && !last) || (incarnation != 0 && area->tag != incarnation))
+        if (incarnation != 0 && atomic_load(&area->tag) != incarnation)
             continue;
+        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
+        bool served = state == ANTK_QUEUED || state == ANTK_SERVICE;
+        if (!last && (state == ANTK_CARRIED || (incarnation != 0 && served)))
+            continue;
+        uint32_t data = antk_record(core, frame)->data;
+        if (state == ANTK_DONE && data != ANTK_NO_FRAME) /* answered, and not taken any more */
+            antk_area_drop(ep, data);
         antk_area_drop(ep, frame);
     }
 }
@@ -109,7 +116,7 @@ int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
     if (!received(core, *frame))
         return -EPERM;
     enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, *frame)->tag));
-    if (self->candidate && antk_pool_area(core->pool, *frame)->tag != self->incarnation)
+    if (self->candidate && atomic_load(&antk_pool_area(core->pool, *frame)->tag) != self->incarnation)
         return -EPERM; /* the predecessor's */
     return state == ANTK_PLAIN ? 0 : -EINVAL;
 }

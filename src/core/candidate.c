@@ -29,7 +29,8 @@ static int candidate_main(struct antk_body *self)
     while (!atomic_load(&c->go)) {
         if (antk_candidate_fate(c) != ANTK_PENDING)
             return 0;
-        antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", -1, true});
+        if (antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", -1, true}) == -EINTR)
+            return -ESHUTDOWN; /* given up before it began */
     }
     int rc = c->ops->prepare(c);
     if (rc == 0 && c->program->start)
@@ -47,7 +48,7 @@ static int candidate_main(struct antk_body *self)
 }
 
 /* Its requester may have given up waiting (abandoned), or wait for this. */
-void antk_candidate_ended(struct antk_body *self)
+void antk_candidate_ended(struct antk_body *self, int status)
 {
     struct antk_candidate *c = self->candidate;
     struct antk_endpoint *ep = self->endpoint;
@@ -55,11 +56,12 @@ void antk_candidate_ended(struct antk_body *self)
     antk_functions_remove(ep, self->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
     antk_areas_sweep(ep, self->incarnation, false);
+    if (!ep->program) /* a fresh one: there is nobody else to the process */
+        antk_endpoint_close(ep, -EOWNERDEAD, status);
     self->candidate = NULL;
     antk_lock(&self->core->lock);
     atomic_store(&c->ended, true);
     bool abandoned = c->abandoned;
-    self->core->abandoned -= abandoned;
     antk_unlock(&self->core->lock);
     if (!abandoned)
         antk_unpark(self->core->machine, &c->requester->thread);
@@ -109,6 +111,8 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what)
 {
     struct antk_body *self = c->requester;
+    if (atomic_load(&self->endpoint->stopping))
+        return -ESHUTDOWN;
     int rc = antk_wait_park(self, deadline_ns, (struct antk_wait){what, c->endpoint->index, false});
     return rc == 0 && atomic_load(&self->endpoint->stopping) ? -ESHUTDOWN : rc;
 }
@@ -125,14 +129,13 @@ static bool give_up(struct antk_candidate *c)
     atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
     if (atomic_load(&c->body->waiting))
         return false;
-    /* Should it spin, it must not do so at the level of the server that goes on. */
-    core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_functions_remove(c->endpoint, c->body->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(c->endpoint, c->body->incarnation));
     antk_lock(&core->lock);
     c->abandoned = !atomic_load(&c->ended);
-    core->abandoned += c->abandoned;
     bool abandoned = c->abandoned;
+    if (abandoned) /* should it spin, it must not do so at the level of the server that goes on */
+        core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_unlock(&core->lock);
     if (abandoned)
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s): a new server hangs in start and is abandoned",
@@ -140,11 +143,22 @@ static bool give_up(struct antk_candidate *c)
     return abandoned;
 }
 
+/* It ends at its requester's level: it must not have to wait behind the server that would not make room. */
+static void hasten(struct antk_candidate *c)
+{
+    struct antk_core *core = c->endpoint->core;
+    antk_lock(&core->lock);
+    if (!atomic_load(&c->ended)) /* so its thread exists */
+        core->machine->ops->set_priority(&c->body->thread, atomic_load(&c->requester->thread.priority));
+    antk_unlock(&core->lock);
+}
+
 bool antk_candidate_wind_up(struct antk_candidate *c, bool hung)
 {
     struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false};
     if (hung && atomic_load(&c->go) && give_up(c))
         return true;
+    hasten(c);
     while (!atomic_load(&c->ended)) {
         antk_unpark(c->endpoint->core->machine, &c->body->thread);
         if (!atomic_load(&c->ended))

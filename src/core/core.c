@@ -243,6 +243,7 @@ static uint32_t abandon_rest(struct antk_core *core)
             continue;
         atomic_store(&body->stop, 1);
         atomic_fetch_or(&body->flags, ANTK_ABANDONED);
+        core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned", body->endpoint->index,
                  body->endpoint->name);
         abandoned++;
@@ -259,6 +260,7 @@ int ant_shutdown(struct ant_shutdown_report *report)
     struct antk_core *core = self->core;
     struct ant_shutdown_report held = {0};
     uint64_t deadline_ns = antk_deadline(core->machine, core->config.shutdown_timeout_ns);
+    antk_body_raise(self, ANTK_LEVELS - 1); /* so that its limit holds */
     count_held(core, &held);
     atomic_store(&core->shutting_down, 1);
     held.processes_asked = stop_all(core);

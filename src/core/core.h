@@ -42,7 +42,6 @@ struct antk_core {
     struct antk_body *free_bodies;
     struct antk_body *ended_bodies;   /* their threads are to be joined */
     struct antk_body *live_bodies;
-    uint32_t abandoned;               /* bodies given up that have not ended yet */
 
     struct antk_core *next;           /* all cores, for the fault handler */
 };
@@ -53,7 +52,8 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame);
 int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame);
 /*
  * Frees every area of ep that this incarnation allocated (0: whoever did). Areas that others are just carrying into its
- * window are theirs to deal with, and left alone, unless nobody can be: last, when the last pin is gone.
+ * window, and requests of that incarnation's that another body has to serve, are left alone; not so at last, when the last
+ * pin is gone.
  */
 void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last);
 /* The areas, and their pages, that any process holds now. */

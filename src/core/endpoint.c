@@ -94,17 +94,16 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
         return rc;
     ep->window.space = atomic_fetch_add(&core->spaces, 1) + 1;
     atomic_store(&ep->pages, 0);
-    atomic_store(&ep->stopping, 0);
     antk_lock(&ep->lock);
     ep->closed = false;
     ep->receiving = false;
-    ep->stop_error = -EOWNERDEAD;
+    /* a shutdown that began meanwhile may have passed this slot by */
+    atomic_store(&ep->stopping, atomic_load(&core->shutting_down));
+    ep->stop_error = atomic_load(&core->shutting_down) ? -ESHUTDOWN : -EOWNERDEAD;
     ep->priority = priority;
     ep->body = NULL;
     antk_queue_init(&ep->requests, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->results, ANTK_LINK_QUEUE);
-    antk_queue_init(&ep->early, ANTK_LINK_QUEUE);
-    ep->early_incarnation = 0;
     antk_queue_init(&ep->service, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->out, ANTK_LINK_OUT);
     ep->queue_limit = 0;
@@ -160,6 +159,16 @@ static void wake_waiters(struct antk_endpoint *ep)
     }
 }
 
+bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only)
+{
+    bool shared = false;
+    antk_lock(&ep->core->lock);
+    for (struct antk_body *other = ep->core->live_bodies; other && !shared; other = other->live_next)
+        shared = other != body && other->endpoint == ep && (!abandoned_only || atomic_load(&other->flags));
+    antk_unlock(&ep->core->lock);
+    return shared;
+}
+
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
 {
     antk_functions_remove(ep, 0);
@@ -173,7 +182,8 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     if (requester)
         antk_unpark(ep->core->machine, &requester->thread);
     antk_requests_close(ep, error);
-    antk_areas_sweep(ep, 0, false);
+    if (!antk_endpoint_shared(ep, antk_self, false)) /* else it is done with the last pin */
+        antk_areas_sweep(ep, 0, false);
     antk_lock(&ep->lock);
     ep->ended_generation = generation_of(atomic_load(&ep->pins));
     ep->ended_status = status;

@@ -24,7 +24,11 @@ static unsigned long hash(uint32_t function)
 
 static int matches(struct cds_lfht_node *node, const void *key)
 {
-    return caa_container_of(node, struct antk_function, node)->function == *(const uint32_t *)key;
+    struct antk_function *entry = caa_container_of(node, struct antk_function, node);
+    FOUND(entry);
+    int found = entry->function == *(const uint32_t *)key;
+    PUBLISHED(entry);
+    return found;
 }
 
 /*
@@ -78,6 +82,7 @@ struct antk_endpoint *antk_function_pin(struct antk_core *core, uint32_t functio
         FOUND(entry);
         if (!atomic_load_explicit(&entry->reserved, memory_order_acquire))
             ep = antk_pin(core, entry->pid);
+        PUBLISHED(entry); /* read before it can be reclaimed */
     }
     rcu_read_unlock();
     return ep;

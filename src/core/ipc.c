@@ -139,7 +139,7 @@ static void receive_data(struct antk_body *self, uint32_t data)
     if (data == ANTK_NO_FRAME)
         return;
     antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
-    antk_pool_area(self->core->pool, data)->tag = self->incarnation;
+    atomic_store(&antk_pool_area(self->core->pool, data)->tag, self->incarnation);
 }
 
 /* Puts a carried request on the server's queue, unless that refuses. */
@@ -196,7 +196,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->function = header->function;
     record->operation = header->operation;
     record->incarnation = self->incarnation;
-    record->server = server->index;
+    record->server = antk_endpoint_pid(server);
     record->data = data;
     record->waiter = synchronous ? self->index + 1 : 0;
     int rc = carry(ep, server, frame, data);
@@ -284,6 +284,19 @@ static void take_result(struct antk_body *self, uint32_t frame, struct ant_messa
 }
 
 /*
+ * The first result for a body. Results of what a later incarnation has sent are passed over: that is a new server which has
+ * not been registered yet, or has failed, and then they are about to be dropped.
+ */
+static uint32_t first_result_locked(struct antk_body *self)
+{
+    struct antk_record *records = self->core->records;
+    uint32_t frame = self->endpoint->results.head;
+    while (frame != ANTK_NO_FRAME && (int32_t)(records[frame].incarnation - self->incarnation) > 0)
+        frame = records[frame].link[ANTK_LINK_QUEUE].next;
+    return frame;
+}
+
+/*
  * The next message, if there is one; else the body is marked as waiting for it, if it is going to. idle tells whether
  * it owes anything to anyone.
  */
@@ -296,7 +309,7 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     struct antk_notice *notice = ep->notice;
     bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed);
     if (!notice && !stop) {
-        result = ep->results.head;
+        result = first_result_locked(self);
         if (result != ANTK_NO_FRAME) {
             antk_queue_unlink(records, &ep->results, result);
             antk_set_state(&records[result], ANTK_HELD, 0);
@@ -369,14 +382,11 @@ static bool give_result(struct antk_endpoint *client, uint32_t frame)
     struct antk_body *receiver = NULL;
     antk_lock(&client->lock);
     bool wanted = !client->closed && !record->swallowed;
-    if (wanted)
+    if (!record->swallowed)
         antk_queue_unlink(core->records, &client->out, frame);
     if (wanted && record->waiter != 0) {
         receiver = &core->bodies[record->waiter - 1];
         antk_set_state(record, ANTK_DONE, 0);
-    } else if (wanted && record->incarnation == client->early_incarnation) {
-        antk_set_state(record, ANTK_RESULT, 0);
-        antk_queue_push(core->records, &client->early, frame);
     } else if (wanted) {
         antk_set_state(record, ANTK_RESULT, 0);
         antk_queue_push(core->records, &client->results, frame);
@@ -558,7 +568,7 @@ static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, s
     item->cookie = record->cookie;
     item->function = record->function;
     item->operation = record->operation;
-    item->peer = as_client ? antk_endpoint_pid(&ep->core->endpoints[record->server]) : atomic_load(&record->client);
+    item->peer = as_client ? record->server : atomic_load(&record->client);
 }
 
 int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)

@@ -58,13 +58,14 @@ static void answer_all(struct antk_endpoint *ep, int error)
     }
 }
 
-/* Takes the first of a queue off it; its frame, or ANTK_NO_FRAME. */
+/* Takes the first of a queue off it; its frame, or ANTK_NO_FRAME. Nobody else will look for it there. */
 static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint64_t *tag)
 {
     antk_lock(&ep->lock);
     uint32_t frame = queue->head;
     if (frame != ANTK_NO_FRAME) {
         *tag = atomic_load(&antk_record(ep->core, frame)->tag);
+        antk_record(ep->core, frame)->swallowed = true;
         antk_queue_unlink(ep->core->records, queue, frame);
     }
     antk_unlock(&ep->lock);
@@ -103,7 +104,7 @@ uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation)
     do {
         uint64_t tag = 0;
         antk_lock(&ep->lock);
-        result = take_of_locked(ep, &ep->early, incarnation);
+        result = take_of_locked(ep, &ep->results, incarnation);
         out = take_of_locked(ep, &ep->out, incarnation);
         if (out != ANTK_NO_FRAME) {
             antk_record(core, out)->swallowed = true;

@@ -113,6 +113,15 @@ bool antk_thread_join(struct antk_thread *t, bool wait)
     return pthread_tryjoin_np(t->pthread, NULL) == 0;
 }
 
+void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock)
+{
+    if (lock->is_virtual)
+        antk_unlock(lock);
+    t->machine->ops->set_priority(t, priority);
+    if (!lock->is_virtual)
+        antk_unlock(lock);
+}
+
 int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
 {
     t->wait = wait;

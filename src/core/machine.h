@@ -129,6 +129,12 @@ void antk_unlock(struct antk_lock *lock);
 /* Runs a function once in the life of this Linux process, whoever comes first. */
 void antk_once(pthread_once_t *once, void (*function)(void));
 
+/*
+ * Changes a thread's priority and gives up the lock that proves that the thread exists and orders such changes. Real machines
+ * do it in this order; `virtual`, where the change may switch threads and nothing can come in between, in the other.
+ */
+void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock);
+
 static inline uint64_t antk_now(struct antk_machine *m)
 {
     return m->ops->now(m);

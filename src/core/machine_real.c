@@ -56,7 +56,7 @@ int antk_fifo_permitted(int rt_priority)
     struct sched_param old, wanted = {.sched_priority = rt_priority};
     if (policy < 0 || sched_getparam(0, &old) != 0)
         return -errno;
-    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &wanted) != 0)
+    if (sched_setscheduler(0, SCHED_FIFO, &wanted) != 0) /* without the flag: an ordinary user could not take it back */
         return -errno;
     return sched_setscheduler(0, policy, &old) != 0 ? -errno : 0;
 }
@@ -108,7 +108,9 @@ static void real_leave(struct antk_machine *base, struct antk_thread *t)
 {
     struct real_machine *m = (struct real_machine *)base;
     if (base->kind == ANT_MACHINE_FIFO) {
-        pthread_setschedparam(t->pthread, m->old_policy, &m->old_param);
+        /* an ordinary user cannot take the flag back */
+        if (pthread_setschedparam(t->pthread, m->old_policy, &m->old_param) != 0)
+            pthread_setschedparam(t->pthread, m->old_policy | SCHED_RESET_ON_FORK, &m->old_param);
         sched_setaffinity(0, sizeof m->old_cpus, &m->old_cpus);
     }
     pthread_sigmask(SIG_SETMASK, &m->old_mask, NULL);
@@ -131,8 +133,11 @@ static int real_start(struct antk_machine *base, struct antk_thread *t, size_t s
     int rc = antk_pthread_create(t, stack_bytes, real_main);
     if (rc != 0)
         return rc;
-    if (base->kind == ANT_MACHINE_FIFO)
-        apply_priority(m, t, atomic_load(&t->priority));
+    /* again, if it was changed meanwhile by somebody else */
+    for (int applied = -1; base->kind == ANT_MACHINE_FIFO && applied != atomic_load(&t->priority);) {
+        applied = atomic_load(&t->priority);
+        apply_priority(m, t, applied);
+    }
     return 0;
 }
 

@@ -345,6 +345,8 @@ static void advance(struct virtual_machine *m, struct antk_thread *t, uint64_t b
 static void virtual_work(struct antk_thread *t, uint64_t work_ns, const _Atomic uint32_t *stop)
 {
     struct virtual_machine *m = machine_of(t);
+    if (work_ns > ANTK_NEVER - 1 - m->now_ns)
+        work_ns = ANTK_NEVER - 1 - m->now_ns; /* the end of time */
     while (work_ns > 0 && !atomic_load(stop)) {
         uint64_t step_ns = work_ns;
         if (m->timers && m->timers->timer_ns - m->now_ns < step_ns)

@@ -110,7 +110,7 @@ static void end_body(struct antk_body *self, int status)
 {
     struct antk_endpoint *ep = self->endpoint;
     if (self->candidate)
-        antk_candidate_ended(self);
+        antk_candidate_ended(self, status);
     antk_lock(&ep->lock);
     bool acting = ep->body == self;
     int error = ep->stop_error;
@@ -156,6 +156,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     if (!start->candidate) {
         antk_lock(&ep->lock);
         ep->body = body;
+        atomic_store(&body->stop, atomic_load(&ep->stopping));
         antk_unlock(&ep->lock);
     }
     antk_pin_again(ep);
@@ -206,7 +207,7 @@ void antk_body_disown(struct antk_body *body)
 
 /* ---- priorities ---- */
 
-/* Endpoint's lock held; the level is put in force by the caller, without it, since that may give up the processor. */
+/* The level that a body is to have. Endpoint's lock held. */
 static int level_locked(struct antk_body *body)
 {
     int own = atomic_load(&body->base_priority);
@@ -218,9 +219,10 @@ void antk_body_raise(struct antk_body *body, int level)
     antk_lock(&body->endpoint->lock);
     body->raised_priority = level;
     int in_force = level_locked(body);
-    antk_unlock(&body->endpoint->lock);
     if (in_force != atomic_load(&body->thread.priority))
-        body->core->machine->ops->set_priority(&body->thread, in_force);
+        antk_set_priority_unlock(&body->thread, in_force, &body->endpoint->lock);
+    else
+        antk_unlock(&body->endpoint->lock);
 }
 
 int ant_priority_set(ant_pid pid, int priority)
@@ -235,15 +237,13 @@ int ant_priority_set(ant_pid pid, int priority)
         return -ESRCH;
     antk_lock(&ep->lock);
     struct antk_body *body = ep->body;
-    int level = 0;
     if (body) {
         ep->priority = priority;
         atomic_store(&body->base_priority, priority);
-        level = level_locked(body);
+        antk_set_priority_unlock(&body->thread, level_locked(body), &ep->lock);
+    } else {
+        antk_unlock(&ep->lock);
     }
-    antk_unlock(&ep->lock);
-    if (body)
-        self->core->machine->ops->set_priority(&body->thread, level);
     antk_unpin(ep);
     return body ? 0 : -ESRCH;
 }
@@ -413,7 +413,8 @@ int ant_work(uint64_t work_ns)
     atomic_store(&self->waiting, true);
     self->core->machine->ops->work(&self->thread, work_ns, &self->stop);
     atomic_store(&self->waiting, false);
-    antk_enter();
+    if (atomic_load(&self->flags))
+        antk_leave(self, -ESHUTDOWN);
     return atomic_load(&self->stop) ? -ESHUTDOWN : 0;
 }
 

@@ -59,8 +59,6 @@ struct antk_endpoint {
     struct antk_body *body;      /* who acts for it; NULL once closed */
     struct antk_queue requests;  /* to be received */
     struct antk_queue results;   /* of asynchronous requests, to be received */
-    struct antk_queue early;     /* results for a swap's new server, which the old one must not see */
-    uint32_t early_incarnation;  /* that new server's; 0: none */
     struct antk_queue service;   /* received, to be answered */
     struct antk_queue out;       /* sent, not answered */
     uint32_t queue_limit;
@@ -135,6 +133,8 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
  * it had out is withdrawn or will be dropped. The caller then unpins for the body; with the last pin the areas go.
  */
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
+/* Has the endpoint bodies beside this one that have not ended? abandoned_only: ... that were abandoned. */
+bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only);
 /* Asks the process to end; wakes it where it waits. False: it has ended. */
 bool antk_endpoint_stop(struct antk_endpoint *ep);
 

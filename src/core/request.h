@@ -54,11 +54,11 @@ struct antk_record {
     _Atomic ant_pid client;            /* who sent it last; compared by ant_cancel for any frame */
     uint32_t function, operation;
     uint32_t incarnation;              /* of the client's body that sent it */
-    uint32_t server;                   /* index of the endpoint that it was sent to */
+    ant_pid server;                    /* whom it was sent to */
     uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
     struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
     uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
-    bool swallowed;                    /* client's lock: its result is to be dropped; it is not listed as out */
+    bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
 };
 
 /* A queue of requests, first-in first-out, guarded by its endpoint's lock. arrived and left count up for ever. */
@@ -92,19 +92,6 @@ static inline void antk_queue_unlink(struct antk_record *records, struct antk_qu
     *(link->next != UINT32_MAX ? &records[link->next].link[queue->kind].prev : &queue->tail) = link->prev;
     queue->count--;
     queue->left++;
-}
-
-/* Puts all of a queue behind another of the same kind, in O(1). */
-static inline void antk_queue_splice(struct antk_record *records, struct antk_queue *queue, struct antk_queue *from)
-{
-    if (from->count == 0)
-        return;
-    records[from->head].link[queue->kind].prev = queue->tail;
-    *(queue->tail != UINT32_MAX ? &records[queue->tail].link[queue->kind].next : &queue->head) = from->head;
-    queue->tail = from->tail;
-    queue->count += from->count;
-    queue->arrived += from->count;
-    antk_queue_init(from, from->kind);
 }
 
 #endif

@@ -90,9 +90,7 @@ static void enroll_fresh(struct antk_candidate *c)
 
 static void cancelled_fresh(struct antk_candidate *c)
 {
-    antk_lock(&c->endpoint->lock);
-    c->endpoint->closed = true; /* nobody served before, and nobody will */
-    antk_unlock(&c->endpoint->lock);
+    (void)c; /* nobody served before */
 }
 
 static void destroy_fresh(struct antk_candidate *c)
@@ -157,11 +155,13 @@ int ant_serve(uint32_t function, const struct ant_program *program, const struct
     ep->queue_limit = o->queue_limit;
     ep->stack_bytes = stack_bytes;
     antk_candidate_init(c, &fresh_ops, ep, program, self);
+    antk_body_raise(self, priority + 1); /* so that its limit holds even if `start` spins */
     rc = start_candidate(c, function, priority, o->start_timeout_ns ? o->start_timeout_ns : START_TIMEOUT_NS);
     if (rc == 0 && pid)
         *pid = antk_endpoint_pid(ep);
     antk_candidate_put(c);
     antk_unpin(ep);
+    antk_body_raise(self, 0);
     antk_enter();
     return rc;
 }

@@ -63,15 +63,17 @@ static const struct ant_transformer *find_transformer(const struct ant_transform
 
 /* How the state gets from the old program to the new one: 0 as it is, or by *found. -ENOTSUP: there is no way. */
 static int plan_state(const struct ant_program *old, const struct ant_program *new,
-                      const struct ant_swap_options *options, const struct ant_transformer **found)
+                      const struct ant_swap_options *options, struct ant_transformer *found)
 {
-    *found = NULL;
     if (old->state_version == new->state_version)
         return 0;
-    *found = find_transformer(options->transformers, options->transformer_count, old->state_version, new->state_version);
-    if (!*found)
-        *found = find_transformer(new->transformers, new->transformer_count, old->state_version, new->state_version);
-    return *found ? 0 : -ENOTSUP;
+    uint32_t from = old->state_version, to = new->state_version;
+    const struct ant_transformer *way = find_transformer(options->transformers, options->transformer_count, from, to);
+    if (!way)
+        way = find_transformer(new->transformers, new->transformer_count, from, to);
+    if (way)
+        *found = *way; /* copied: the options are the caller's only during the call */
+    return way ? 0 : -ENOTSUP;
 }
 
 /* Everything is checked here, and the endpoint taken for this swap; nothing else has changed when it refuses. */
@@ -138,7 +140,6 @@ static int step_3_notify(struct antk_swap *s)
         }
         antk_ledger_take_locked(ep, &s->at_notice);
         ep->notice = &s->notice;
-        ep->early_incarnation = s->c.body->incarnation;
         ep->receiving = false;
         step(s, ANT_SWAP_NOTIFY);
     }
@@ -204,8 +205,10 @@ int ant_swap_accept(void)
     antk_lock(&ep->lock);
     struct antk_swap *s = ep->notice ? caa_container_of(ep->notice, struct antk_swap, notice) : NULL;
     int rc = !s || s->old != self || s->report.step_time_ns[ANT_SWAP_LOOK] == 0 ? -EINVAL : 0;
-    if (rc == 0 && antk_candidate_fate(&s->c) != ANTK_PENDING)
+    if (rc == 0 && antk_candidate_fate(&s->c) != ANTK_PENDING) {
+        ep->notice = NULL;
         rc = -ECANCELED;
+    }
     if (rc == 0) {
         atomic_fetch_add(&s->c.refs, 1);
         come_to_rest_locked(s);
@@ -267,10 +270,10 @@ static int prepare(struct antk_candidate *c)
     struct antk_machine *machine = self->core->machine;
     times_of(self, &s->new_before);
     show_state(self, c->endpoint->state);
-    if (s->transformer) {
+    if (s->transformer.transform) {
         void *state = NULL;
         uint64_t begin_ns = antk_now(machine);
-        int rc = s->transformer->transform(&self->server, self->server.state, self->server.state_bytes, &state);
+        int rc = s->transformer.transform(&self->server, self->server.state, self->server.state_bytes, &state);
         s->transform_ns = antk_now(machine) - begin_ns;
         if (rc == 0)
             rc = ant_state_set(state);
@@ -284,13 +287,14 @@ static int prepare(struct antk_candidate *c)
 static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
 {
     uint64_t deadline_ns = antk_deadline(s->c.endpoint->core->machine, timeout_ns);
-    while (!atomic_load(&s->enrolled) && antk_candidate_fate(&s->c) != ANTK_CANCELLED) {
+    struct antk_wait wait = {"the last steps of a swap, process", s->c.endpoint->index, false};
+    while (antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a new server to start, process");
-        if (rc == 0)
-            continue;
-        *hung = antk_candidate_cancel(&s->c, rc);
-        deadline_ns = ANTK_NEVER; /* if it did commit, its last steps are awaited, and not by spinning above it */
+        if (rc != 0)
+            *hung = antk_candidate_cancel(&s->c, rc);
     }
+    while (antk_candidate_fate(&s->c) == ANTK_COMMITTED && !atomic_load(&s->enrolled))
+        antk_park(&s->c.requester->thread, ANTK_NEVER, wait);
 }
 
 /* ---- 7: the new server asks the core to register it ---- */
@@ -318,7 +322,7 @@ static bool step_8_hand_over(struct antk_swap *s)
     if (committed) {
         step(s, ANT_SWAP_HAND_OVER);
         antk_report_ledger_locked(s);
-        s->dead_state = s->transformer ? ep->state : ANTK_NO_FRAME;
+        s->dead_state = s->transformer.transform ? ep->state : ANTK_NO_FRAME;
         if (s->c.own_state)
             ep->state = s->c.state;
         if (ep->state != ANTK_NO_FRAME)
@@ -329,17 +333,13 @@ static bool step_8_hand_over(struct antk_swap *s)
         ep->program = s->c.program;
         ep->generation = s->report.generation;
         ep->notice = NULL;
-        antk_queue_splice(ep->core->records, &ep->results, &ep->early);
-        ep->early_incarnation = 0;
         atomic_store(&new->stop, atomic_load(&ep->stopping));
+        atomic_store(&new->base_priority, ep->priority);
         antk_functions_publish_locked(ep, new->incarnation);
     }
-    int priority = ep->priority;
     antk_unlock(&ep->lock);
-    if (committed && priority != atomic_load(&new->base_priority)) {
-        atomic_store(&new->base_priority, priority);
-        antk_body_raise(new, 0);
-    }
+    if (committed)
+        antk_body_raise(new, 0); /* in case the server's priority has changed meanwhile */
     return committed;
 }
 
@@ -383,9 +383,17 @@ static void cancelled(struct antk_candidate *c)
     antk_lock(&ep->lock);
     if (ep->notice == &s->notice)
         ep->notice = NULL;
-    if (ep->body == s->old)
-        atomic_store(&s->old->thread.watched_from_ns, 0);
     bool accepted = s->accepted;
+    if (ep->body == s->old && !accepted) {
+        atomic_store(&s->old->thread.watched_from_ns, 0);
+        if (s->old != c->requester)
+            times_of(s->old, &s->old_at_rest);
+    }
+    if (antk_self == c->body && atomic_load(&c->go)) {
+        times_of(antk_self, &s->new_after);
+        if (s->start_time_ns != 0)
+            s->start_ns = antk_now(ep->core->machine) - s->start_time_ns;
+    }
     if (accepted)
         s->report.blackout_ns = antk_now(ep->core->machine) - s->quiescent_ns;
     antk_unlock(&ep->lock);
@@ -397,10 +405,10 @@ static void cancelled(struct antk_candidate *c)
 
 /* ---- 11: the swap is over; the requester's call returns ---- */
 
-/* The state that was transformed is nobody's any more; it was not freed while the old server's successor was waited for. */
+/* The state that was transformed is nobody's any more. If an earlier swap's transformer hangs in it, it goes with the process. */
 static void free_dead_state(struct antk_swap *s)
 {
-    if (s->dead_state != ANTK_NO_FRAME)
+    if (s->dead_state != ANTK_NO_FRAME && !antk_endpoint_shared(s->c.endpoint, NULL, true))
         antk_area_drop(s->c.endpoint, s->dead_state);
 }
 

@@ -17,7 +17,7 @@ struct antk_swap {
     struct antk_candidate c; /* first: endpoint->swap and last_swap point at it */
     struct antk_notice notice;
     struct antk_body *old;
-    const struct ant_transformer *transformer; /* NULL: same state version */
+    struct ant_transformer transformer; /* transform is NULL: same state version */
     bool accepted;           /* endpoint's lock: the old server has given up its loop */
     _Atomic bool at_rest;    /* ... and the requester may know */
     _Atomic bool released;   /* the old server may go on, or exit */

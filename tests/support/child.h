@@ -26,6 +26,8 @@ void child_must_succeed(void (*body)(void *arg), void *arg);
 void child_become_nobody(void);
 /* From now on this system call fails with this errno value, for all threads to come. */
 void child_forbid(long number, int error);
+/* From now on there is no userfaultfd, neither by its system call nor by its device. */
+void child_forbid_userfaultfd(void);
 /* From now on there is no new thread, even for root. */
 void child_forbid_threads(void);
 /* From now on malloc fails on this thread, for any size, and so does mmap; until child_refill_memory. */

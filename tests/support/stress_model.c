@@ -17,6 +17,10 @@ struct model model;
 void model_serve_again(uint32_t program)
 {
     struct ant_server_options options = {.priority = MODEL_SERVER_PRIORITY};
+    if (model.server != 0) { /* the one before may be dying still, and have its pages */
+        int gone = ant_wait(model.server, JOIN_TIMEOUT_NS, NULL);
+        STRESS_CHECK(gone == 0 || gone == -ESRCH, "the server before: %s", ant_strerror(gone));
+    }
     int error = ant_serve(MODEL_STORE, &model_programs[program], &options, &model.server);
 
     if (error != 0) {

@@ -321,7 +321,8 @@ static void shutdown_ends_every_process_and_reports(void **state)
     assert_soon(info_of(server).in_service == 2);
     struct ant_shutdown_report report;
     assert_ok(ant_shutdown(&report));
-    assert_int_equal(report.processes_asked, 6);
+    /* where two CPUs run, the one that calls may have had its answer, and be gone, before it is asked */
+    assert_in_range(report.processes_asked, on_virtual() || on_fifo() ? 6 : 5, 6);
     assert_int_equal(report.processes_abandoned, 0);
     assert_int_equal(report.areas_held, 3); /* the area, two requests */
     assert_int_equal(report.pages_held, 7);

@@ -8,7 +8,6 @@
 #include "fixture.h"
 #include "puppet.h"
 
-#include <linux/userfaultfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -70,8 +69,7 @@ static void fifo_forbidden_by_seccomp_is_eperm(void **state)
 static void boot_without_userfaultfd(void *arg)
 {
     (void)arg;
-    child_forbid(SYS_userfaultfd, ENOSYS);
-    child_forbid(SYS_openat, EACCES); /* /dev/userfaultfd */
+    child_forbid_userfaultfd();
     unsetenv("ANT_MOVER");
     struct ant_config config = fixture_config();
     config.mover = ANT_MOVER_STRICT;

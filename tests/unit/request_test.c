@@ -883,6 +883,8 @@ static int exit_act(void *arg)
 static void result_for_a_client_that_is_gone_frees_its_areas(void **state)
 {
     (void)state;
+    puppet_await(client);
+    puppet_await(server);
     size_t before = free_pages();
     ant_pid mortal = puppet_create("mortal", 0);
     struct ant_request *rq[2];
