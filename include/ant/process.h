@@ -25,13 +25,13 @@ struct ant_process_info {
     ant_pid pid;
     char name[ANT_NAME_BYTES];
     int priority;
-    uint32_t generation;      /* 0: no server; 1: a server never swapped; then one more for each swap */
-    uint32_t version;         /* of the program that serves; 0: no server */
-    size_t pages;             /* attached to it */
+    uint32_t generation; /* 0: no server; 1: a server never swapped; then one more for each swap */
+    uint32_t version;    /* of the program that serves; 0: no server */
+    size_t pages;        /* attached to it */
     uint32_t queued_requests;
     uint32_t queued_results;
-    uint32_t in_service;      /* received and not yet answered */
-    uint32_t outstanding;     /* sent and not yet answered */
+    uint32_t in_service;  /* received and not yet answered */
+    uint32_t outstanding; /* sent and not yet answered */
 };
 
 /*
@@ -49,8 +49,8 @@ struct ant_process_info {
  *   -ESHUTDOWN the core is shutting down
  *   -EPERM     the calling thread is no process
  */
-ANT_API int ant_process_create(const struct ant_process_options *options, int (*entry)(void *arg), void *arg,
-                               ant_pid *pid);
+ANT_API int ant_process_create(const struct ant_process_options *options, int (*entry)(void *arg),
+                               void *arg, ant_pid *pid);
 
 /*
  * Ends the calling process at once, as returning from its entry does.

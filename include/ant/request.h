@@ -27,21 +27,21 @@ struct ant_request {
     uint32_t function;  /* client: whom to ask; not 0 */
     uint32_t operation; /* client: what to do; the server's own numbering */
     uint64_t cookie;    /* client: comes back with the result; the server sees it too */
-    void *data;         /* both: the data area that goes along, or NULL; the core translates the address */
-    uint64_t data_bytes;/* both: how much of it means something; the core does not look */
-    ant_pid peer;       /* core: for the server the client's id, for the client the server's */
+    void *data; /* both: the data area that goes along, or NULL; the core translates the address */
+    uint64_t data_bytes;    /* both: how much of it means something; the core does not look */
+    ant_pid peer;           /* core: for the server the client's id, for the client the server's */
     uint32_t payload_bytes; /* both: how much of payload means something; the core does not look */
-    int32_t status;     /* server: ant_reply's status; 0 until then */
-    int32_t error;      /* core: 0, or the error with which it answered in the server's stead */
+    int32_t status;         /* server: ant_reply's status; 0 until then */
+    int32_t error;          /* core: 0, or the error with which it answered in the server's stead */
     uint32_t reserved[3];
     unsigned char payload[ANT_PAYLOAD_BYTES]; /* both: whatever fits */
 };
 
 enum ant_message_kind {
     ANT_REQUEST, /* a request for one of the caller's function ids; answer it with ant_reply */
-    ANT_RESULT,  /* the result of an asynchronous request of the caller's; the request is its own again */
-    ANT_SWAP,    /* the caller is to be replaced: ant_swap_accept (swap.h) */
-    ANT_STOP,    /* the caller is to end */
+    ANT_RESULT, /* the result of an asynchronous request of the caller's; the request is its own again */
+    ANT_SWAP, /* the caller is to be replaced: ant_swap_accept (swap.h) */
+    ANT_STOP, /* the caller is to end */
 };
 
 struct ant_message {
@@ -184,10 +184,10 @@ enum ant_pending_kind {
 
 struct ant_pending {
     struct ant_request *request; /* in service: the request; else the address at which it is, or will be, back */
-    uint64_t cookie;             /* as the client sent it */
+    uint64_t cookie; /* as the client sent it */
     uint32_t function;
     uint32_t operation;
-    ant_pid peer;                /* in service: the client; else the server */
+    ant_pid peer; /* in service: the client; else the server */
 };
 
 /*
@@ -201,7 +201,8 @@ struct ant_pending {
  *   -EINVAL  count is NULL, items is NULL and capacity is not 0, or kind is none
  *   -EPERM   the calling thread is no process
  */
-ANT_API int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count);
+ANT_API int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity,
+                        size_t *count);
 
 ANT_END_DECLS
 

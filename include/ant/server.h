@@ -17,7 +17,7 @@ struct ant_program;
 /* Why `start` is called. */
 enum ant_start_reason {
     ANT_START_FRESH, /* by ant_serve: there is no state yet */
-    ANT_START_SWAP,  /* by ant_swap: state, requests and function ids of a predecessor are waiting */
+    ANT_START_SWAP, /* by ant_swap: state, requests and function ids of a predecessor are waiting */
 };
 
 /* What a program's callbacks are given. The core writes it; context is the program's. */
@@ -26,9 +26,9 @@ struct ant_server {
     enum ant_start_reason reason;
     uint32_t function;   /* the function id that it was first created under */
     uint32_t generation; /* 1 for a fresh one; during a swap's `start` the one that it will have */
-    const void *state;   /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only */
-    size_t state_bytes;  /* its length, in whole pages */
-    void *context;       /* for whatever does not outlive this generation; NULL at first */
+    const void *state; /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only */
+    size_t state_bytes; /* its length, in whole pages */
+    void *context;      /* for whatever does not outlive this generation; NULL at first */
 };
 
 /*
@@ -100,8 +100,8 @@ struct ant_server_options {
  *   -EPERM      the calling thread is no process
  *   any other   what `start` returned
  */
-ANT_API int ant_serve(uint32_t function, const struct ant_program *program, const struct ant_server_options *options,
-                      ant_pid *pid);
+ANT_API int ant_serve(uint32_t function, const struct ant_program *program,
+                      const struct ant_server_options *options, ant_pid *pid);
 
 /*
  * Registers a further function id for the calling process. Any process may serve, with ant_receive; only those made by

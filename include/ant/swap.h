@@ -14,24 +14,24 @@ ANT_BEGIN_DECLS
 
 /* The twelve steps, as in the paper. Until step 8 has committed, any failure leaves the old server serving. */
 enum ant_swap_step {
-    ANT_SWAP_REQUEST = 1,       /* the requester asks for the swap */
-    ANT_SWAP_CREATE = 2,        /* the core creates the new server */
-    ANT_SWAP_NOTIFY = 3,        /* the core notifies the old server, and wakes it */
-    ANT_SWAP_LOOK = 4,          /* the old server sees the notice, before any request or result */
-    ANT_SWAP_WAKE_REQUESTER = 5,/* the old server gives up its loop and wakes the requester */
-    ANT_SWAP_START = 6,         /* the core starts the new server: transformer, then `start` */
-    ANT_SWAP_REGISTER = 7,      /* the new server asks to be registered */
-    ANT_SWAP_HAND_OVER = 8,     /* the core hands everything over: the point of no return */
-    ANT_SWAP_WAKE_OLD = 9,      /* the core wakes the old server */
-    ANT_SWAP_WAKE_AGAIN = 10,   /* the core wakes the requester */
-    ANT_SWAP_RETURN = 11,       /* the requester's call returns */
-    ANT_SWAP_EXIT = 12,         /* the old server exits */
+    ANT_SWAP_REQUEST = 1,        /* the requester asks for the swap */
+    ANT_SWAP_CREATE = 2,         /* the core creates the new server */
+    ANT_SWAP_NOTIFY = 3,         /* the core notifies the old server, and wakes it */
+    ANT_SWAP_LOOK = 4,           /* the old server sees the notice, before any request or result */
+    ANT_SWAP_WAKE_REQUESTER = 5, /* the old server gives up its loop and wakes the requester */
+    ANT_SWAP_START = 6,          /* the core starts the new server: transformer, then `start` */
+    ANT_SWAP_REGISTER = 7,       /* the new server asks to be registered */
+    ANT_SWAP_HAND_OVER = 8,      /* the core hands everything over: the point of no return */
+    ANT_SWAP_WAKE_OLD = 9,       /* the core wakes the old server */
+    ANT_SWAP_WAKE_AGAIN = 10,    /* the core wakes the requester */
+    ANT_SWAP_RETURN = 11,        /* the requester's call returns */
+    ANT_SWAP_EXIT = 12,          /* the old server exits */
 };
 
 /* A field that is 0 has its default. */
 struct ant_swap_options {
     int64_t quiesce_timeout_ns; /* from the notice until the old server gives up its loop; default 5 s */
-    int64_t start_timeout_ns;   /* for transformer and `start` together; default 5 s */
+    int64_t start_timeout_ns; /* for transformer and `start` together; default 5 s */
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
 };
@@ -48,22 +48,22 @@ struct ant_swap_report {
     int error;               /* 0: the new server serves; else why the old one still does */
     enum ant_swap_step step; /* the step that failed; ANT_SWAP_EXIT or ANT_SWAP_RETURN when none did */
     uint32_t function;
-    uint32_t generation;     /* of the server that serves now */
+    uint32_t generation; /* of the server that serves now */
     uint32_t old_version, new_version;
     uint64_t step_time_ns[13]; /* [1] to [12]: when each step was reached; 0: not (yet). [0] is unused */
-    uint64_t swap_ns;        /* from step 1 to step 11: the paper's swap time */
-    uint64_t blackout_ns;    /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive */
-    uint64_t transform_ns;   /* of the blackout: in the transformer */
-    uint64_t start_ns;       /* of the blackout: in `start` */
+    uint64_t swap_ns;          /* from step 1 to step 11: the paper's swap time */
+    uint64_t blackout_ns; /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive */
+    uint64_t transform_ns; /* of the blackout: in the transformer */
+    uint64_t start_ns;     /* of the blackout: in `start` */
     /* Where swap_ns went; the four add up to it. */
     uint64_t base_ns;            /* the swap's own work, `start` and transformer included */
     uint64_t request_work_ns;    /* the old server was finishing a request */
     uint64_t result_work_ns;     /* ... a result */
     uint64_t higher_priority_ns; /* others ran, or the parties waited for the processor */
     struct ant_swap_count queued_requests, queued_results, in_service, outstanding;
-    size_t state_bytes;      /* of the state handed over */
-    bool abandoned;          /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
-    uint32_t swallowed;      /* rolled back: requests that the new server had sent, whose results will be dropped */
+    size_t state_bytes; /* of the state handed over */
+    bool abandoned; /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
+    uint32_t swallowed; /* rolled back: requests that the new server had sent, whose results will be dropped */
 };
 
 /*
@@ -98,8 +98,8 @@ struct ant_swap_report {
  *
  * Paper: section 2.4, steps 1 to 12.
  */
-ANT_API int ant_swap(uint32_t function, const struct ant_program *program, const struct ant_swap_options *options,
-                     struct ant_swap_report *report);
+ANT_API int ant_swap(uint32_t function, const struct ant_program *program,
+                     const struct ant_swap_options *options, struct ant_swap_report *report);
 
 /*
  * Gives up the calling server's loop, after ant_receive returned ANT_SWAP. For programs with a loop of their own.

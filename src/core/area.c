@@ -41,8 +41,8 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
     size_t pages = antk_pool_area(core->pool, frame)->pages;
     int rc = antk_area_detach(core->pool, &ep->window, frame);
     if (rc != 0) {
-        antk_log(&core->log, ANT_LOG_ERROR, "process %u (%s): the area at frame %u cannot be detached: %s", ep->index,
-                 ep->name, frame, ant_strerror(rc));
+        antk_log(&core->log, ANT_LOG_ERROR, "process %u (%s): the area at frame %u cannot be detached: %s",
+                 ep->index, ep->name, frame, ant_strerror(rc));
         return rc;
     }
     set_plain(core, frame);

@@ -4,8 +4,9 @@
 
 #include <errno.h>
 
-void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops, struct antk_endpoint *ep,
-                         const struct ant_program *program, struct antk_body *requester)
+void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops,
+                         struct antk_endpoint *ep, const struct ant_program *program,
+                         struct antk_body *requester)
 {
     c->ops = ops;
     c->endpoint = ep;
@@ -70,8 +71,8 @@ void antk_candidate_ended(struct antk_body *self, int status)
 
 /* ---- on the requester's ---- */
 
-int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes, enum ant_start_reason reason,
-                          uint32_t function, uint32_t generation)
+int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
+                          enum ant_start_reason reason, uint32_t function, uint32_t generation)
 {
     struct antk_body_start start = {
         .priority = priority,
@@ -101,7 +102,8 @@ bool antk_candidate_commit(struct antk_candidate *c)
 
 bool antk_candidate_cancel(struct antk_candidate *c, int error)
 {
-    uint32_t pending = ANTK_PENDING, positive = error < 0 && error > -(1 << 23) ? (uint32_t)-error : EINVAL;
+    uint32_t pending = ANTK_PENDING,
+             positive = error < 0 && error > -(1 << 23) ? (uint32_t)-error : EINVAL;
     if (!atomic_compare_exchange_strong(&c->fate, &pending, ANTK_CANCELLED | positive << 8))
         return false;
     c->ops->cancelled(c);
@@ -138,7 +140,8 @@ static bool give_up(struct antk_candidate *c)
         core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_unlock(&core->lock);
     if (abandoned)
-        antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s): a new server hangs in start and is abandoned",
+        antk_log(&core->log, ANT_LOG_WARNING,
+                 "process %u (%s): a new server hangs in start and is abandoned",
                  c->endpoint->index, c->endpoint->name);
     return abandoned;
 }

@@ -31,23 +31,24 @@ struct antk_candidate {
     struct antk_body *requester;
     struct antk_body *body;
     _Atomic uint32_t refs;
-    _Atomic uint32_t fate;  /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
-    _Atomic bool go;        /* it may begin */
-    _Atomic bool ended;     /* after cancellation: its thread has left and its things are freed */
-    bool abandoned;         /* core->lock: nobody waits for it to end */
-    bool own_state;         /* it will have this state instead of its predecessor's: */
-    uint32_t state;         /* frame, or ANTK_NO_FRAME for none */
+    _Atomic uint32_t fate; /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
+    _Atomic bool go;       /* it may begin */
+    _Atomic bool ended;    /* after cancellation: its thread has left and its things are freed */
+    bool abandoned;        /* core->lock: nobody waits for it to end */
+    bool own_state;        /* it will have this state instead of its predecessor's: */
+    uint32_t state;        /* frame, or ANTK_NO_FRAME for none */
     _Atomic uint32_t swallowed; /* requests it had sent whose results will be dropped */
 };
 
-void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops, struct antk_endpoint *ep,
-                         const struct ant_program *program, struct antk_body *requester);
+void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops,
+                         struct antk_endpoint *ep, const struct ant_program *program,
+                         struct antk_body *requester);
 /* Takes a reference away. */
 void antk_candidate_put(struct antk_candidate *c);
 
 /* Creates its body, which waits for antk_candidate_go. The body has a reference of its own. */
-int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes, enum ant_start_reason reason,
-                          uint32_t function, uint32_t generation);
+int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
+                          enum ant_start_reason reason, uint32_t function, uint32_t generation);
 void antk_candidate_go(struct antk_candidate *c);
 
 static inline enum antk_fate antk_candidate_fate(struct antk_candidate *c)

@@ -62,10 +62,11 @@ int antk_config_fill(const struct ant_config *given, struct ant_config *c)
     DEFAULT(c->priority, ANT_PRIORITY_MIN);
     DEFAULT(c->rt_base, ANT_RT_BASE_DEFAULT);
     DEFAULT(c->shutdown_timeout_ns, (int64_t)(5 * ANT_NS_PER_S));
-    bool allowed = c->machine <= ANT_MACHINE_VIRTUAL && c->mover <= ANT_MOVER_COPY && c->log <= ANT_LOG_DEBUG &&
-                   c->pool_bytes >= CHUNK && c->pool_bytes <= MIB * MIB && c->max_processes >= 2 &&
-                   c->max_processes <= 65535 && antk_process_options_ok(c->priority, c->stack_bytes) &&
-                   c->rt_base >= 1 && c->rt_base <= 38 && c->cpu_count <= 64 && (c->cpu_count == 0 || c->cpus);
+    bool allowed = c->machine <= ANT_MACHINE_VIRTUAL && c->mover <= ANT_MOVER_COPY &&
+                   c->log <= ANT_LOG_DEBUG && c->pool_bytes >= CHUNK && c->pool_bytes <= MIB * MIB &&
+                   c->max_processes >= 2 && c->max_processes <= 65535 &&
+                   antk_process_options_ok(c->priority, c->stack_bytes) && c->rt_base >= 1 &&
+                   c->rt_base <= 38 && c->cpu_count <= 64 && (c->cpu_count == 0 || c->cpus);
     c->pool_bytes = (c->pool_bytes + CHUNK - 1) / CHUNK * CHUNK;
     return allowed ? 0 : -EINVAL;
 }

@@ -76,18 +76,19 @@ static void on_dispatch(void *context, uint32_t index, uint32_t before, int prio
 static void on_deadlock(void *context)
 {
     struct antk_core *core = context;
-    antk_log(&core->log, ANT_LOG_WARNING, "deadlock at %llu ns: nobody is ready and no timer is set; the waits are failed",
+    antk_log(&core->log, ANT_LOG_WARNING,
+             "deadlock at %llu ns: nobody is ready and no timer is set; the waits are failed",
              (unsigned long long)antk_now(core->machine));
     for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
         const struct antk_wait *wait = &body->thread.wait;
         if (!wait->what)
             continue;
         if (wait->object >= 0)
-            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s %lld", body->endpoint->index,
-                     body->endpoint->name, wait->what, (long long)wait->object);
+            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s %lld",
+                     body->endpoint->index, body->endpoint->name, wait->what, (long long)wait->object);
         else
-            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s", body->endpoint->index,
-                     body->endpoint->name, wait->what);
+            antk_log(&core->log, ANT_LOG_WARNING, "  process %u (%s) waits for %s",
+                     body->endpoint->index, body->endpoint->name, wait->what);
     }
 }
 
@@ -148,7 +149,8 @@ static void tell(struct antk_core *core)
     bool fell_back = core->config.machine == ANT_MACHINE_AUTO && core->machine->kind == ANT_MACHINE_OTHER;
     antk_log(&core->log, fell_back ? ANT_LOG_WARNING : ANT_LOG_INFO, "machine %s: %s",
              antk_machine_name(core->machine->kind), core->machine->reason);
-    fell_back = core->config.mover == ANT_MOVER_AUTO && antk_pool_mover(core->pool) == ANT_MOVER_STRICT_MREMAP;
+    fell_back = core->config.mover == ANT_MOVER_AUTO &&
+                antk_pool_mover(core->pool) == ANT_MOVER_STRICT_MREMAP;
     antk_log(&core->log, fell_back ? ANT_LOG_WARNING : ANT_LOG_INFO, "mover %s: %s",
              antk_mover_name(antk_pool_mover(core->pool)), core->mover_reason);
 }
@@ -244,8 +246,8 @@ static uint32_t abandon_rest(struct antk_core *core)
         atomic_store(&body->stop, 1);
         atomic_fetch_or(&body->flags, ANTK_ABANDONED);
         core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
-        antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned", body->endpoint->index,
-                 body->endpoint->name);
+        antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned",
+                 body->endpoint->index, body->endpoint->name);
         abandoned++;
     }
     antk_unlock(&core->lock);
@@ -265,7 +267,8 @@ int ant_shutdown(struct ant_shutdown_report *report)
     atomic_store(&core->shutting_down, 1);
     held.processes_asked = stop_all(core);
     while (!all_ended(core)) {
-        int rc = antk_park(&self->thread, deadline_ns, (struct antk_wait){"the end of all processes", -1, false});
+        int rc = antk_park(&self->thread, deadline_ns,
+                           (struct antk_wait){"the end of all processes", -1, false});
         if (rc != 0 && !all_ended(core))
             break;
     }

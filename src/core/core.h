@@ -20,30 +20,31 @@ struct antk_core {
     struct antk_pool *pool;
     char mover_reason[512];
     struct antk_log log;
-    struct antk_trace *trace;         /* NULL: none */
-    struct antk_endpoint *endpoints;  /* max_processes */
-    struct antk_body *bodies;         /* body_count; a swap has two bodies for one endpoint */
+    struct antk_trace *trace;        /* NULL: none */
+    struct antk_endpoint *endpoints; /* max_processes */
+    struct antk_body *bodies;        /* body_count; a swap has two bodies for one endpoint */
     uint32_t body_count;
-    bool tables;                      /* the tables and their locks are made */
-    struct antk_record *records;      /* one per frame */
-    struct cds_lfht *functions;       /* function id -> struct antk_function, read under RCU */
+    bool tables;                 /* the tables and their locks are made */
+    struct antk_record *records; /* one per frame */
+    struct cds_lfht *functions;  /* function id -> struct antk_function, read under RCU */
     struct antk_body *boot;
 
-    _Atomic uint32_t incarnations;    /* the last one given out */
+    _Atomic uint32_t incarnations; /* the last one given out */
     _Atomic uint32_t spaces;
     _Atomic uint32_t shutting_down;
-    _Atomic uint32_t live_threads;    /* that the core has started and that are not ready to be joined */
+    _Atomic uint32_t live_threads; /* that the core has started and that are not ready to be joined */
 
-    struct antk_lock pool_lock;       /* [pool] calls of ica.h */
+    struct antk_lock pool_lock; /* [pool] calls of ica.h */
 
     struct antk_lock lock;
     /* lock guards: */
-    struct antk_endpoint *free_endpoints, *free_endpoints_last; /* first-in first-out: ids of the dead last long */
+    struct antk_endpoint *free_endpoints,
+        *free_endpoints_last; /* first-in first-out: ids of the dead last long */
     struct antk_body *free_bodies;
-    struct antk_body *ended_bodies;   /* their threads are to be joined */
+    struct antk_body *ended_bodies; /* their threads are to be joined */
     struct antk_body *live_bodies;
 
-    struct antk_core *next;           /* all cores, for the fault handler */
+    struct antk_core *next; /* all cores, for the fault handler */
 };
 
 /* Areas of a process: the pool's operations with its lock, and the process's page count kept. */

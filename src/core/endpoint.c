@@ -84,7 +84,8 @@ static int take_slot(struct antk_core *core, const char *name, struct antk_endpo
     return rc;
 }
 
-int antk_endpoint_open(struct antk_core *core, const char *name, int priority, struct antk_endpoint **opened)
+int antk_endpoint_open(struct antk_core *core, const char *name, int priority,
+                       struct antk_endpoint **opened)
 {
     if (atomic_load(&core->shutting_down))
         return -ESHUTDOWN;
@@ -164,7 +165,8 @@ bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool
     bool shared = false;
     antk_lock(&ep->core->lock);
     for (struct antk_body *other = ep->core->live_bodies; other && !shared; other = other->live_next)
-        shared = other != body && other->endpoint == ep && (!abandoned_only || atomic_load(&other->flags));
+        shared = other != body && other->endpoint == ep &&
+                 (!abandoned_only || atomic_load(&other->flags));
     antk_unlock(&ep->core->lock);
     return shared;
 }

@@ -74,7 +74,8 @@ static void report(int signal, const void *address)
     for (int i = 0; i < MAX_CORES; i++) {
         struct antk_core *core = atomic_load(&watched[i]);
         uint32_t window, frame;
-        if (!core || core->log.level == ANT_LOG_QUIET || !antk_pool_locate(core->pool, address, &window, &frame))
+        if (!core || core->log.level == ANT_LOG_QUIET ||
+            !antk_pool_locate(core->pool, address, &window, &frame))
             continue;
         struct antk_body *self = antk_self;
         struct line line = {.length = 0};
@@ -127,7 +128,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     static _Thread_local const siginfo_t *passed_on;
     static _Thread_local const void *passed_on_from;
     const void *frame = __builtin_frame_address(0);
-    if (passed_on == info && frame < passed_on_from) {
+    if (frame < passed_on_from && passed_on == info) {
         take_ordinary_course(signal, info);
         return;
     }
@@ -141,7 +142,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 /* Puts our handler before whatever is there, unless that is ours. */
 static void install(int signal, struct sigaction *before)
 {
-    struct sigaction present, ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction present,
+        ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigemptyset(&ours.sa_mask);
     if (sigaction(signal, NULL, &present) == 0 && present.sa_sigaction != on_fault) {
         *before = present;

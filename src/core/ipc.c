@@ -115,7 +115,8 @@ static int carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t 
     struct antk_core *core = from->core;
     struct antk_record *record = antk_record(core, frame);
     struct antk_record *data_record = data != ANTK_NO_FRAME ? antk_record(core, data) : NULL;
-    uint64_t tag = atomic_load(&record->tag), data_tag = data_record ? atomic_load(&data_record->tag) : 0;
+    uint64_t tag = atomic_load(&record->tag),
+             data_tag = data_record ? atomic_load(&data_record->tag) : 0;
     antk_set_state(record, ANTK_CARRIED, 0);
     int rc = antk_area_hand(from, to, frame);
     if (rc == 0 && data_record) {
@@ -124,8 +125,8 @@ static int carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t 
         if (rc != 0) {
             atomic_store(&data_record->tag, data_tag);
             if (antk_area_hand(to, from, frame) != 0)
-                antk_log(&core->log, ANT_LOG_ERROR, "a request of process %u is lost: it can be moved neither way",
-                         from->index);
+                antk_log(&core->log, ANT_LOG_ERROR,
+                         "a request of process %u is lost: it can be moved neither way", from->index);
         }
     }
     if (rc != 0)
@@ -185,8 +186,8 @@ static void unlist_out(struct antk_endpoint *ep, uint32_t frame)
     antk_unlock(&ep->lock);
 }
 
-static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame, uint32_t data,
-                    const struct ant_request *header, bool synchronous)
+static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame,
+                    uint32_t data, const struct ant_request *header, bool synchronous)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_core *core = self->core;
@@ -222,7 +223,8 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
         request->status = header->status;
         request->error = header->error;
         if (carry(server, ep, frame, data) != 0)
-            antk_log(&core->log, ANT_LOG_ERROR, "a refused request of process %u cannot be moved back", ep->index);
+            antk_log(&core->log, ANT_LOG_ERROR,
+                     "a refused request of process %u cannot be moved back", ep->index);
         antk_set_state(record, ANTK_HELD, 0);
         if (data != ANTK_NO_FRAME)
             antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
@@ -237,8 +239,13 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
         return rc;
     if (state_of(antk_record(self->core, *frame)) == ANTK_SERVICE)
         return -EBUSY;
-    struct ant_request header = {.function = rq->function, .operation = rq->operation, .cookie = rq->cookie,
-                                 .data = rq->data, .peer = rq->peer, .status = rq->status, .error = rq->error};
+    struct ant_request header = {.function = rq->function,
+                                 .operation = rq->operation,
+                                 .cookie = rq->cookie,
+                                 .data = rq->data,
+                                 .peer = rq->peer,
+                                 .status = rq->status,
+                                 .error = rq->error};
     if (header.function == 0)
         return -EINVAL;
     uint32_t data;
@@ -248,8 +255,9 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
     struct antk_endpoint *server = antk_function_pin(self->core, header.function);
     if (!server)
         return -ESRCH;
-    rc = synchronous && server == self->endpoint ? -EDEADLK
-                                                 : dispatch(self, server, *frame, data, &header, synchronous);
+    rc = synchronous && server == self->endpoint
+             ? -EDEADLK
+             : dispatch(self, server, *frame, data, &header, synchronous);
     antk_unpin(server);
     return rc;
 }
@@ -270,7 +278,8 @@ static void take_request(struct antk_body *self, uint32_t frame, struct ant_mess
     struct antk_record *record = antk_record(self->core, frame);
     receive_data(self, record->data);
     atomic_store(&self->thread.activity, ANTK_REQUEST_WORK);
-    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function, (int64_t)record->cookie);
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function,
+                   (int64_t)record->cookie);
     *message = (struct ant_message){ANT_REQUEST, view(self->endpoint, frame)};
 }
 
@@ -279,7 +288,8 @@ static void take_result(struct antk_body *self, uint32_t frame, struct ant_messa
     struct antk_record *record = antk_record(self->core, frame);
     receive_data(self, record->data);
     atomic_store(&self->thread.activity, ANTK_RESULT_WORK);
-    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function, (int64_t)record->cookie);
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
+                   (int64_t)record->cookie);
     *message = (struct ant_message){ANT_RESULT, view(self->endpoint, frame)};
 }
 
@@ -544,7 +554,8 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
         return rc;
     struct antk_record *record = antk_record(self->core, frame);
     while (state_of(record) != ANTK_DONE) {
-        rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"the result of function", record->function, false});
+        rc = antk_wait_park(self, deadline_ns,
+                            (struct antk_wait){"the result of function", record->function, false});
         if (rc == -EINTR)
             antk_enter();
         if (rc != 0 && state_of(record) != ANTK_DONE) {
@@ -555,7 +566,8 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
     }
     antk_set_state(record, ANTK_HELD, 0);
     receive_data(self, record->data);
-    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function, (int64_t)record->cookie);
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
+                   (int64_t)record->cookie);
     return rq->error;
 }
 
@@ -579,7 +591,9 @@ int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t ca
     if (!count || (!items && capacity > 0) || kind < ANT_IN_SERVICE || kind > ANT_ANSWERED)
         return -EINVAL;
     struct antk_endpoint *ep = self->endpoint;
-    struct antk_queue *queue = kind == ANT_IN_SERVICE ? &ep->service : kind == ANT_OUTSTANDING ? &ep->out : &ep->results;
+    struct antk_queue *queue = kind == ANT_IN_SERVICE    ? &ep->service
+                               : kind == ANT_OUTSTANDING ? &ep->out
+                                                         : &ep->results;
     size_t listed = 0;
     antk_lock(&ep->lock);
     for (uint32_t frame = queue->head; frame != ANTK_NO_FRAME && listed < capacity;

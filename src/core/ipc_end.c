@@ -50,8 +50,9 @@ static void answer_all(struct antk_endpoint *ep, int error)
         if (antk_answer(ep, frame, named_data(ep, frame), 0, error) == 0 ||
             antk_answer(ep, frame, ANTK_NO_FRAME, 0, error) == 0)
             continue;
-        antk_log(&ep->core->log, ANT_LOG_ERROR, "process %u (%s) ended, and a request it served cannot be moved back",
-                 ep->index, ep->name);
+        antk_log(&ep->core->log, ANT_LOG_ERROR,
+                 "process %u (%s) ended, and a request it served cannot be moved back", ep->index,
+                 ep->name);
         antk_lock(&ep->lock);
         antk_queue_unlink(ep->core->records, &ep->service, frame);
         antk_unlock(&ep->lock);

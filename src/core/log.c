@@ -12,6 +12,7 @@ void antk_log(const struct antk_log *log, enum ant_log_level level, const char *
     char line[640] = "ant: ";
     va_list arguments;
     va_start(arguments, format);
+    /* clang-tidy 14 does not see va_start. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     int length = vsnprintf(line + 5, sizeof line - 6, format, arguments);
     va_end(arguments);
     if (length < 0)

@@ -28,7 +28,7 @@ int antk_machine_create(const struct antk_machine_config *config, struct antk_ma
     int rc = chosen.kind == ANT_MACHINE_VIRTUAL ? antk_virtual_create(&chosen, machine)
                                                 : antk_real_create(&chosen, machine);
     if (rc == 0)
-        snprintf((*machine)->reason, sizeof (*machine)->reason, "%s", reason);
+        snprintf((*machine)->reason, sizeof(*machine)->reason, "%s", reason);
     return rc;
 }
 
@@ -93,8 +93,8 @@ int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)
     return -rc;
 }
 
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
-                      int (*entry)(void *arg), void *arg)
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority,
+                      size_t stack_bytes, int (*entry)(void *arg), void *arg)
 {
     t->machine = m;
     t->entry = entry;

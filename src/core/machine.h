@@ -45,20 +45,20 @@ struct antk_thread {
     pthread_t pthread;
     int (*entry)(void *arg);
     void *arg;
-    uint32_t index;            /* of the process, for traces */
-    _Atomic int priority;      /* in force: the process's own, or raised for a swap */
-    _Atomic uint32_t permit;   /* real: futex word, see machine_real.c. virtual: 0 or 1 */
-    _Atomic uint8_t activity;  /* enum antk_activity; written by the thread itself */
-    struct antk_wait wait;     /* virtual: guarded by the baton */
+    uint32_t index;                   /* of the process, for traces */
+    _Atomic int priority;             /* in force: the process's own, or raised for a swap */
+    _Atomic uint32_t permit;          /* real: futex word, see machine_real.c. virtual: 0 or 1 */
+    _Atomic uint8_t activity;         /* enum antk_activity; written by the thread itself */
+    struct antk_wait wait;            /* virtual: guarded by the baton */
     _Atomic uint64_t watched_from_ns; /* real: book blocked time from here on; 0: do not */
     _Atomic uint64_t watched_blocked_ns;
 
     /* virtual only; guarded by the baton */
     enum { ANTK_GONE, ANTK_READY, ANTK_RUNNING, ANTK_BLOCKED } state;
-    _Atomic uint32_t baton;    /* futex word: 1 = it is this thread's turn */
-    bool preempted;            /* it stands at the head of its level because it lost the processor */
+    _Atomic uint32_t baton; /* futex word: 1 = it is this thread's turn */
+    bool preempted;         /* it stands at the head of its level because it lost the processor */
     int park_result;
-    uint64_t timer_ns;         /* ANTK_NEVER: none */
+    uint64_t timer_ns; /* ANTK_NEVER: none */
     uint64_t timer_number;
     uint64_t blocked_since_ns;
     struct antk_times times;
@@ -70,7 +70,7 @@ struct antk_thread {
 struct antk_lock {
     pthread_mutex_t mutex; /* priority-inheriting; unused on `virtual`, where threads switch at unlocked points only */
     bool is_virtual;
-    bool held;             /* virtual */
+    bool held; /* virtual */
 };
 
 struct antk_machine_ops {
@@ -141,8 +141,8 @@ static inline uint64_t antk_now(struct antk_machine *m)
 }
 
 /* Starts entry(arg) on a new thread; when it returns the thread is gone, and antk_thread_join may be called. -EAGAIN, -ENOMEM. */
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
-                      int (*entry)(void *arg), void *arg);
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority,
+                      size_t stack_bytes, int (*entry)(void *arg), void *arg);
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);
 

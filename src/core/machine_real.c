@@ -192,7 +192,8 @@ static int real_park(struct antk_thread *t, uint64_t deadline_ns)
     int rc = sleep_for_permit(t, deadline_ns);
     uint64_t watched_ns = atomic_load(&t->watched_from_ns);
     if (watched_ns) {
-        uint64_t from_ns = parked_ns > watched_ns ? parked_ns : watched_ns, now_ns = real_now(t->machine);
+        uint64_t from_ns = parked_ns > watched_ns ? parked_ns : watched_ns,
+                 now_ns = real_now(t->machine);
         atomic_fetch_add(&t->watched_blocked_ns, now_ns - from_ns);
     }
     return rc;
@@ -282,7 +283,8 @@ static int choose_cpus(const struct antk_machine_config *config, cpu_set_t *cpus
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return -errno;
     for (size_t i = 0; i < config->cpu_count; i++) {
-        if (config->cpus[i] < 0 || config->cpus[i] >= CPU_SETSIZE || !CPU_ISSET((size_t)config->cpus[i], &allowed))
+        if (config->cpus[i] < 0 || config->cpus[i] >= CPU_SETSIZE ||
+            !CPU_ISSET((size_t)config->cpus[i], &allowed))
             return -EINVAL;
         CPU_SET((size_t)config->cpus[i], cpus);
     }

@@ -140,7 +140,8 @@ static int body_main(void *arg)
     return 0;
 }
 
-int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start, struct antk_body **started)
+int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start,
+                    struct antk_body **started)
 {
     struct antk_core *core = ep->core;
     struct antk_body *body = take_body(core);
@@ -163,10 +164,12 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     list_body(core, body);
     antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
     atomic_fetch_add(&core->live_threads, 1);
-    int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes, body_main, body);
+    int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes,
+                               body_main, body);
     if (rc != 0) {
         atomic_fetch_sub(&core->live_threads, 1);
-        antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index, ep->name, strerror(-rc));
+        antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index,
+                 ep->name, strerror(-rc));
         antk_lock(&ep->lock);
         if (ep->body == body)
             ep->body = NULL;
@@ -255,14 +258,16 @@ static int user_main(struct antk_body *self)
     return self->user_entry(self->user_arg);
 }
 
-int ant_process_create(const struct ant_process_options *options, int (*entry)(void *arg), void *arg, ant_pid *pid)
+int ant_process_create(const struct ant_process_options *options, int (*entry)(void *arg),
+                       void *arg, ant_pid *pid)
 {
     struct antk_body *self = antk_enter();
     if (!self)
         return -EPERM;
     struct antk_body_start start = {
         .priority = options && options->priority ? options->priority : atomic_load(&self->base_priority),
-        .stack_bytes = options && options->stack_bytes ? options->stack_bytes : self->core->config.stack_bytes,
+        .stack_bytes =
+            options && options->stack_bytes ? options->stack_bytes : self->core->config.stack_bytes,
         .entry = user_main,
         .user_entry = entry,
         .user_arg = arg,
@@ -344,7 +349,8 @@ static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64
         if (atomic_load(&self->endpoint->stopping))
             rc = -ESHUTDOWN;
         else
-            rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"the end of process", ep->index, false});
+            rc = antk_wait_park(self, deadline_ns,
+                                (struct antk_wait){"the end of process", ep->index, false});
     }
     if (!atomic_load(&waiter.done))
         forget_waiter(ep, &waiter);

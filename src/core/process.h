@@ -44,34 +44,34 @@ struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpo
 struct antk_endpoint {
     struct antk_core *core;
     uint32_t index;
-    struct antk_window window;   /* stays with the slot; window.space is the present process's own */
-    _Atomic uint64_t pins;       /* generation of the id << 32 | pins; 0 pins: the slot is free */
-    _Atomic size_t pages;        /* attached to the window */
-    _Atomic uint32_t stopping;   /* it was asked to end */
-    char name[ANT_NAME_BYTES];   /* fixed while it is pinned */
+    struct antk_window window; /* stays with the slot; window.space is the present process's own */
+    _Atomic uint64_t pins;     /* generation of the id << 32 | pins; 0 pins: the slot is free */
+    _Atomic size_t pages;      /* attached to the window */
+    _Atomic uint32_t stopping; /* it was asked to end */
+    char name[ANT_NAME_BYTES]; /* fixed while it is pinned */
 
     struct antk_lock lock;
     /* lock guards: */
-    bool closed;                 /* nothing is queued any more */
-    bool receiving;              /* its body waits in ant_receive, and wants to be woken for a message */
-    int stop_error;              /* what those get whom it leaves unanswered */
+    bool closed;    /* nothing is queued any more */
+    bool receiving; /* its body waits in ant_receive, and wants to be woken for a message */
+    int stop_error; /* what those get whom it leaves unanswered */
     int priority;
-    struct antk_body *body;      /* who acts for it; NULL once closed */
-    struct antk_queue requests;  /* to be received */
-    struct antk_queue results;   /* of asynchronous requests, to be received */
-    struct antk_queue service;   /* received, to be answered */
-    struct antk_queue out;       /* sent, not answered */
+    struct antk_body *body;     /* who acts for it; NULL once closed */
+    struct antk_queue requests; /* to be received */
+    struct antk_queue results;  /* of asynchronous requests, to be received */
+    struct antk_queue service;  /* received, to be answered */
+    struct antk_queue out;      /* sent, not answered */
     uint32_t queue_limit;
     size_t stack_bytes;          /* of a server's threads */
     struct antk_notice *notice;  /* a swap that the body must see before anything else */
-    struct antk_candidate *swap;      /* of the swap that goes on; NULL: none */
+    struct antk_candidate *swap; /* of the swap that goes on; NULL: none */
     struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
-    uint32_t generation;         /* as a server; 0: none */
+    uint32_t generation;              /* as a server; 0: none */
     const struct ant_program *program;
-    uint32_t state;              /* frame of the state area, or ANTK_NO_FRAME */
+    uint32_t state; /* frame of the state area, or ANTK_NO_FRAME */
     struct antk_function *functions;
     struct antk_waiter *waiters;
-    uint32_t ended_generation;   /* of the id of the process that last ended here */
+    uint32_t ended_generation; /* of the id of the process that last ended here */
     int ended_status;
 
     struct antk_endpoint *free_next; /* core->lock */
@@ -85,22 +85,22 @@ struct antk_body {
     struct antk_core *core;
     uint32_t index;
     struct antk_thread thread;
-    struct antk_endpoint *endpoint;     /* whose process it is, or is to become */
-    uint32_t incarnation;               /* unique in the core; tags what it allocates and sends */
-    _Atomic uint32_t stop;              /* != 0: ant_work must return (asked to stop, or abandoned) */
-    _Atomic uint32_t flags;             /* ANTK_ABANDONED */
-    _Atomic bool waiting;               /* blocked or working in the core, where it can be ended at once */
-    struct antk_candidate *candidate;   /* != NULL: a new server that is not registered yet */
-    _Atomic int base_priority;          /* its own; written under the endpoint's lock ... */
-    int raised_priority;                /* ... and (endpoint's lock) what a swap that it waits for has raised it to; 0: nothing */
+    struct antk_endpoint *endpoint; /* whose process it is, or is to become */
+    uint32_t incarnation;           /* unique in the core; tags what it allocates and sends */
+    _Atomic uint32_t stop;          /* != 0: ant_work must return (asked to stop, or abandoned) */
+    _Atomic uint32_t flags;         /* ANTK_ABANDONED */
+    _Atomic bool waiting; /* blocked or working in the core, where it can be ended at once */
+    struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
+    _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
+    int raised_priority; /* ... and (endpoint's lock) what a swap that it waits for has raised it to; 0: nothing */
     struct ant_server server;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
     void *user_arg;
-    jmp_buf base;                       /* where the thread leaves its process */
+    jmp_buf base; /* where the thread leaves its process */
     int exit_status;
 
-    struct antk_body *next;             /* core->lock: free, or ended and to be joined */
+    struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
 };
 
@@ -149,7 +149,8 @@ struct antk_body_start {
     struct ant_server server;
 };
 /* A new body for an endpoint, which it pins, with a thread of its own. *body is set before the thread runs. -EAGAIN. */
-int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start, struct antk_body **body);
+int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start,
+                    struct antk_body **body);
 /* The calling thread becomes the body of an endpoint (boot). -EAGAIN, or the machine's error. */
 int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **body);
 /* ... and is a thread like any other again. */

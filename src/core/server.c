@@ -98,7 +98,8 @@ static void destroy_fresh(struct antk_candidate *c)
     free(c);
 }
 
-static const struct antk_candidate_ops fresh_ops = {prepare_fresh, enroll_fresh, cancelled_fresh, destroy_fresh};
+static const struct antk_candidate_ops fresh_ops = {prepare_fresh, enroll_fresh, cancelled_fresh,
+                                                    destroy_fresh};
 
 static int start_candidate(struct antk_candidate *c, uint32_t function, int priority, int64_t timeout_ns)
 {
@@ -126,8 +127,8 @@ static int start_candidate(struct antk_candidate *c, uint32_t function, int prio
     return antk_candidate_error(c);
 }
 
-int ant_serve(uint32_t function, const struct ant_program *program, const struct ant_server_options *options,
-              ant_pid *pid)
+int ant_serve(uint32_t function, const struct ant_program *program,
+              const struct ant_server_options *options, ant_pid *pid)
 {
     struct antk_body *self = antk_enter();
     if (!self)
@@ -156,7 +157,8 @@ int ant_serve(uint32_t function, const struct ant_program *program, const struct
     ep->stack_bytes = stack_bytes;
     antk_candidate_init(c, &fresh_ops, ep, program, self);
     antk_body_raise(self, priority + 1); /* so that its limit holds even if `start` spins */
-    rc = start_candidate(c, function, priority, o->start_timeout_ns ? o->start_timeout_ns : START_TIMEOUT_NS);
+    rc = start_candidate(c, function, priority,
+                         o->start_timeout_ns ? o->start_timeout_ns : START_TIMEOUT_NS);
     if (rc == 0 && pid)
         *pid = antk_endpoint_pid(ep);
     antk_candidate_put(c);
@@ -196,7 +198,8 @@ int ant_state_set(void *state)
         antk_unlock(&ep->lock);
     }
     self->server.state = state;
-    self->server.state_bytes = state ? antk_pool_area(self->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
+    self->server.state_bytes =
+        state ? antk_pool_area(self->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
     return 0;
 }
 

@@ -36,7 +36,8 @@ void antk_trace_destroy(struct antk_trace *trace)
     free(trace);
 }
 
-void antk_trace_add(struct antk_core *core, uint32_t process, enum ant_event_kind kind, int64_t a, int64_t b)
+void antk_trace_add(struct antk_core *core, uint32_t process, enum ant_event_kind kind, int64_t a,
+                    int64_t b)
 {
     struct antk_trace *trace = core->trace;
     if (!trace)
@@ -112,7 +113,7 @@ int ant_trace_write(int fd)
     struct antk_core *core = self->core;
     if (!core->trace)
         return -ENOENT;
-    size_t count, capacity = core->trace->size;
+    size_t count = 0, capacity = core->trace->size;
     struct ant_event *events = malloc(capacity * sizeof *events);
     if (!events)
         return -ENOMEM;
@@ -121,9 +122,10 @@ int ant_trace_write(int fd)
         char line[160];
         const struct ant_event *e = &events[i];
         antk_lock(&core->lock); /* guards the name, if the slot is just being used again */
-        int length = snprintf(line, sizeof line, "%llu %llu %u %s %s %lld %lld\n", (unsigned long long)e->number,
-                              (unsigned long long)e->time_ns, e->process, core->endpoints[e->process].name,
-                              ant_event_name(e->kind), (long long)e->a, (long long)e->b);
+        int length = snprintf(line, sizeof line, "%llu %llu %u %s %s %lld %lld\n",
+                              (unsigned long long)e->number, (unsigned long long)e->time_ns,
+                              e->process, core->endpoints[e->process].name, ant_event_name(e->kind),
+                              (long long)e->a, (long long)e->b);
         antk_unlock(&core->lock);
         rc = write_all(fd, line, (size_t)length);
     }
@@ -133,7 +135,8 @@ int ant_trace_write(int fd)
 
 const char *ant_event_name(enum ant_event_kind kind)
 {
-    static const char *const names[] = {"create", "exit",  "dispatch", "alloc",  "free", "send",
-                                        "receive", "reply", "result",   "cancel", "step", "rollback"};
+    static const char *const names[] = {"create", "exit",   "dispatch", "alloc",
+                                        "free",   "send",   "receive",  "reply",
+                                        "result", "cancel", "step",     "rollback"};
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

@@ -26,7 +26,7 @@ struct antk_area {
     _Atomic uint32_t owner; /* id of the window that it is attached to (1 up); 0: no area begins here */
     uint32_t pages;         /* as asked for; read only by whoever owns the area */
     uint32_t frames;        /* as taken from the pool: pages, or whole huge frames */
-    _Atomic uint32_t tag;          /* the caller's (the core: the incarnation that allocated it) */
+    _Atomic uint32_t tag; /* the caller's (the core: the incarnation that allocated it) */
 };
 
 struct antk_window {

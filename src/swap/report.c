@@ -34,7 +34,8 @@ void antk_report_ledger_locked(struct antk_swap *s)
 
 /* ---- the shares ---- */
 
-static uint64_t cpu_between(const struct antk_times *from, const struct antk_times *to, enum antk_activity activity)
+static uint64_t cpu_between(const struct antk_times *from, const struct antk_times *to,
+                            enum antk_activity activity)
 {
     return to->cpu_ns[activity] - from->cpu_ns[activity];
 }
@@ -64,15 +65,18 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
     uint64_t work_ns[ANTK_ACTIVITIES] = {0};
     if (s->old != s->c.requester && s->report.step_time_ns[ANT_SWAP_NOTIFY] != 0) {
         for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
-            work_ns[activity] = cpu_between(&s->old_before, &s->old_at_rest, (enum antk_activity)activity);
+            work_ns[activity] =
+                cpu_between(&s->old_before, &s->old_at_rest, (enum antk_activity)activity);
         if (s->activity != ANTK_IDLE) {
-            work_ns[s->activity] += work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
+            work_ns[s->activity] +=
+                work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
             work_ns[ANTK_IDLE] = 0;
         }
     }
     uint64_t base_ns = work_ns[ANTK_IDLE] + all_cpu_between(&s->requester_before, requester_after);
     if (antk_candidate_fate(&s->c) == ANTK_COMMITTED || s->start_ns != 0) /* else the new server did not say */
-        base_ns += all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns - s->new_before.blocked_ns;
+        base_ns += all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns -
+                   s->new_before.blocked_ns;
     uint64_t rest_ns = s->report.swap_ns;
     s->report.request_work_ns = take(&rest_ns, work_ns[ANTK_REQUEST_WORK]);
     s->report.result_work_ns = take(&rest_ns, work_ns[ANTK_RESULT_WORK]);
@@ -105,7 +109,8 @@ int ant_swap_last(uint32_t function, struct ant_swap_report *report)
 
 const char *ant_swap_step_name(enum ant_swap_step step)
 {
-    static const char *const names[] = {"request",  "create",    "notify",   "look",       "wake-requester", "start",
-                                        "register", "hand-over", "wake-old", "wake-again", "return",         "exit"};
+    static const char *const names[] = {"request",        "create",     "notify",   "look",
+                                        "wake-requester", "start",      "register", "hand-over",
+                                        "wake-old",       "wake-again", "return",   "exit"};
     return step >= ANT_SWAP_REQUEST && step <= ANT_SWAP_EXIT ? names[step - 1] : "?";
 }

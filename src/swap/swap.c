@@ -52,11 +52,12 @@ static void times_of(struct antk_body *body, struct antk_times *times)
 
 /* ---- 1: the requester asks for the swap ---- */
 
-static const struct ant_transformer *find_transformer(const struct ant_transformer *transformers, size_t count,
-                                                      uint32_t from, uint32_t to)
+static const struct ant_transformer *find_transformer(const struct ant_transformer *transformers,
+                                                      size_t count, uint32_t from, uint32_t to)
 {
     for (size_t i = 0; i < count; i++)
-        if (transformers[i].from_version == from && transformers[i].to_version == to && transformers[i].transform)
+        if (transformers[i].from_version == from && transformers[i].to_version == to &&
+            transformers[i].transform)
             return &transformers[i];
     return NULL;
 }
@@ -68,7 +69,8 @@ static int plan_state(const struct ant_program *old, const struct ant_program *n
     if (old->state_version == new->state_version)
         return 0;
     uint32_t from = old->state_version, to = new->state_version;
-    const struct ant_transformer *way = find_transformer(options->transformers, options->transformer_count, from, to);
+    const struct ant_transformer *way =
+        find_transformer(options->transformers, options->transformer_count, from, to);
     if (!way)
         way = find_transformer(new->transformers, new->transformer_count, from, to);
     if (way)
@@ -116,8 +118,8 @@ static int step_2_create(struct antk_swap *s)
     s->report.step = ANT_SWAP_CREATE;
     s->raised_priority = priority + 1;
     step(s, ANT_SWAP_CREATE);
-    return antk_candidate_create(&s->c, priority, ep->stack_bytes, ANT_START_SWAP, s->report.function,
-                                 s->report.generation);
+    return antk_candidate_create(&s->c, priority, ep->stack_bytes, ANT_START_SWAP,
+                                 s->report.function, s->report.generation);
 }
 
 /* ---- 3: the core notifies the old server, and wakes it ---- */
@@ -259,7 +261,8 @@ static void show_state(struct antk_body *self, uint32_t frame)
     struct antk_endpoint *ep = self->endpoint;
     bool some = frame != ANTK_NO_FRAME;
     self->server.state = some ? antk_area_address(&ep->window, frame) : NULL;
-    self->server.state_bytes = some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
+    self->server.state_bytes =
+        some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
 }
 
 /* On the new server's thread: its state comes about, the old one as it is, or transformed. */
@@ -273,7 +276,8 @@ static int prepare(struct antk_candidate *c)
     if (s->transformer.transform) {
         void *state = NULL;
         uint64_t begin_ns = antk_now(machine);
-        int rc = s->transformer.transform(&self->server, self->server.state, self->server.state_bytes, &state);
+        int rc = s->transformer.transform(&self->server, self->server.state,
+                                          self->server.state_bytes, &state);
         s->transform_ns = antk_now(machine) - begin_ns;
         if (rc == 0)
             rc = ant_state_set(state);
@@ -326,7 +330,8 @@ static bool step_8_hand_over(struct antk_swap *s)
         if (s->c.own_state)
             ep->state = s->c.state;
         if (ep->state != ANTK_NO_FRAME)
-            s->report.state_bytes = antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
+            s->report.state_bytes =
+                antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
         if (s->dead_state != ANTK_NO_FRAME)
             antk_set_state(antk_record(ep->core, s->dead_state), ANTK_CARRIED, 0); /* out of everybody's reach */
         ep->body = new;
@@ -544,8 +549,8 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     return rc;
 }
 
-int ant_swap(uint32_t function, const struct ant_program *program, const struct ant_swap_options *options,
-             struct ant_swap_report *report)
+int ant_swap(uint32_t function, const struct ant_program *program,
+             const struct ant_swap_options *options, struct ant_swap_report *report)
 {
     struct antk_body *self = antk_enter();
     if (!self)

@@ -18,19 +18,19 @@ struct antk_swap {
     struct antk_notice notice;
     struct antk_body *old;
     struct ant_transformer transformer; /* transform is NULL: same state version */
-    bool accepted;           /* endpoint's lock: the old server has given up its loop */
-    _Atomic bool at_rest;    /* ... and the requester may know */
-    _Atomic bool released;   /* the old server may go on, or exit */
-    _Atomic bool enrolled;   /* the new server has done its steps: the report is the requester's */
-    uint32_t dead_state;     /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
+    bool accepted;                      /* endpoint's lock: the old server has given up its loop */
+    _Atomic bool at_rest;               /* ... and the requester may know */
+    _Atomic bool released;              /* the old server may go on, or exit */
+    _Atomic bool enrolled; /* the new server has done its steps: the report is the requester's */
+    uint32_t dead_state;   /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
     int raised_priority;
 
     /* Written by whoever makes the step, before the next one is woken. step_time_ns[12]: endpoint's lock */
     struct ant_swap_report report;
-    uint64_t quiescent_ns;   /* when the old server gave up its loop */
-    uint64_t start_time_ns;  /* the new server's own: when its `start` was called, */
-    uint64_t start_ns;       /* ... how long that took, */
-    uint64_t transform_ns;   /* ... and the transformer before it */
+    uint64_t quiescent_ns;  /* when the old server gave up its loop */
+    uint64_t start_time_ns; /* the new server's own: when its `start` was called, */
+    uint64_t start_ns;      /* ... how long that took, */
+    uint64_t transform_ns;  /* ... and the transformer before it */
     struct antk_ledger at_notice;
     enum antk_activity activity; /* of the old server at the notice */
     struct antk_times requester_before, old_before, old_at_notice, old_at_rest, new_before, new_after;

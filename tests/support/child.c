@@ -46,12 +46,17 @@ void child_run(struct child *child, void (*body)(void *arg), void *arg)
     close(file);
 }
 
+void child_assert_success(const struct child *child)
+{
+    if (child->exit_status != 0)
+        fail_msg("the child ended with status %d, signal %d, saying:\n%s", child->exit_status, child->signal, child->errors);
+}
+
 void child_must_succeed(void (*body)(void *arg), void *arg)
 {
     struct child child;
     child_run(&child, body, arg);
-    if (child.exit_status != 0)
-        fail_msg("the child ended with status %d, signal %d, saying:\n%s", child.exit_status, child.signal, child.errors);
+    child_assert_success(&child);
 }
 
 /* --- For the body -------------------------------------------------------------------------------------------------- */

@@ -17,7 +17,9 @@ struct child {
 
 /* Asserts nothing about how it ends. */
 void child_run(struct child *child, void (*body)(void *arg), void *arg);
-/* Asserts that it ended well. */
+/* Asserts that it ended well; says what it said, if not. */
+void child_assert_success(const struct child *child);
+/* Both. */
 void child_must_succeed(void (*body)(void *arg), void *arg);
 
 /* --- For the body -------------------------------------------------------------------------------------------------- */

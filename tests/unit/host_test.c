@@ -42,8 +42,7 @@ static void fifo_needs_permission_and_auto_falls_back(void **state)
     (void)state;
     struct child child;
     child_run(&child, boot_as_nobody, NULL);
-    if (child.exit_status != 0)
-        fail_msg("status %d, signal %d:\n%s", child.exit_status, child.signal, child.errors);
+    child_assert_success(&child);
     assert_non_null(strstr(child.errors, "FIFO")); /* a warning, by default */
 }
 
@@ -118,8 +117,7 @@ static void a_pool_that_no_machine_has_room_for_is_enomem(void **state)
         skip(); /* they give up where mmap fails */
     struct child child;
     child_run(&child, boot_beyond_any_address_space, NULL);
-    if (child.exit_status != 0)
-        fail_msg("status %d, signal %d:\n%s", child.exit_status, child.signal, child.errors);
+    child_assert_success(&child);
     assert_true(strlen(child.errors) > 0); /* the log says which, and what to make smaller */
 }
 
@@ -141,8 +139,7 @@ static void ulimit_v_is_enomem_and_the_log_says_so(void **state)
         skip();
     struct child child;
     child_run(&child, boot_under_ulimit, NULL);
-    if (child.exit_status != 0)
-        fail_msg("status %d, signal %d:\n%s", child.exit_status, child.signal, child.errors);
+    child_assert_success(&child);
     assert_non_null(strstr(child.errors, "ulimit -v"));
 }
 

@@ -418,7 +418,7 @@ static void assert_dies_of_stale_access(enum stale_kind kind, const char *owner)
     struct child child;
     child_run(&child, touch_stale, &kind);
     if (flat_is_chosen()) {
-        assert_int_equal(child.exit_status, 0);
+        child_assert_success(&child);
         assert_non_null(strstr(child.errors, "STILL ALIVE"));
         return;
     }

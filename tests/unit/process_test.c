@@ -538,6 +538,10 @@ static void higher_priorities_run_first_and_equals_in_turn(void **state)
     (void)state;
     if (!on_virtual() && !on_fifo())
         skip(); /* `other` does not enforce them */
+#if defined(__SANITIZE_THREAD__)
+    if (on_fifo())
+        skip(); /* its pthread_create waits for the new thread, which so runs too early */
+#endif
     int order[4] = {-1, -1, -1, -1};
     ant_pid pid[4];
     note_order(NULL);

@@ -501,7 +501,7 @@ static void the_log_says_who_waits_for_what(void **state)
     (void)state;
     struct child child;
     child_run(&child, deadlock_in_a_child, NULL);
-    assert_int_equal(child.exit_status, 0);
+    child_assert_success(&child);
     assert_non_null(strstr(child.errors, "romeo"));
     assert_non_null(strstr(child.errors, "juliet"));
     assert_non_null(strstr(child.errors, "montague"));
