@@ -1,5 +1,5 @@
 /*
- * One request's way: made, sent, received, answered, its result taken; or withdrawn.
+ * One request's way: made, sent, received, answered, its result taken.
  *
  * The functions stand in the order in which a request meets them. Each call first decodes: it looks at everything
  * and changes nothing; then it acts. Areas move before a request is queued, so whoever finds a request finds its
@@ -10,29 +10,7 @@
 #include "core/function.h"
 #include "core/ipc.h"
 
-#include <assert.h>
 #include <errno.h>
-
-static enum antk_request_state state_of(struct antk_record *record)
-{
-    return antk_tag_state(atomic_load(&record->tag));
-}
-
-void antk_set_state(struct antk_record *record, enum antk_request_state state, uint32_t server)
-{
-    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
-    atomic_store(&record->tag, antk_tag(state, server, (uint32_t)(tag >> 32)));
-}
-
-static struct ant_request *view(struct antk_endpoint *ep, uint32_t frame)
-{
-    return antk_area_address(&ep->window, frame);
-}
-
-static void *data_view(struct antk_endpoint *ep, uint32_t data)
-{
-    return data == ANTK_NO_FRAME ? NULL : antk_area_address(&ep->window, data);
-}
 
 /* Something has come for an endpoint: its body, if that waits for messages. Lock held; the caller unparks it without. */
 static struct antk_body *receiver_locked(struct antk_endpoint *ep)
@@ -63,7 +41,7 @@ int ant_request_new(uint32_t function, struct ant_request **rq)
     if (rc != 0)
         return rc;
     antk_set_state(antk_record(self->core, frame), ANTK_HELD, 0);
-    struct ant_request *request = view(self->endpoint, frame);
+    struct ant_request *request = antk_view(self->endpoint, frame);
     *request = (struct ant_request){.function = function};
     *rq = request;
     return 0;
@@ -90,7 +68,7 @@ int ant_request_free(struct ant_request *rq)
     int rc = find_request(self, rq, &frame);
     if (rc != 0)
         return rc;
-    if (state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
+    if (antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
         return -EBUSY;
     return antk_area_drop(self->endpoint, frame);
 }
@@ -109,8 +87,7 @@ static int find_data(struct antk_body *self, const void *data, uint32_t *frame)
     return antk_is_state(self, *frame) ? -EBUSY : 0;
 }
 
-/* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. */
-static int carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data)
+int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data)
 {
     struct antk_core *core = from->core;
     struct antk_record *record = antk_record(core, frame);
@@ -134,8 +111,7 @@ static int carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t 
     return rc;
 }
 
-/* A data area has been received, or is back: it is the process's own. */
-static void receive_data(struct antk_body *self, uint32_t data)
+void antk_receive_data(struct antk_body *self, uint32_t data)
 {
     if (data == ANTK_NO_FRAME)
         return;
@@ -178,7 +154,7 @@ static void list_out(struct antk_body *self, uint32_t frame)
     antk_unlock(&ep->lock);
 }
 
-static void unlist_out(struct antk_endpoint *ep, uint32_t frame)
+void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame)
 {
     antk_lock(&ep->lock);
     if (!antk_record(ep->core, frame)->swallowed)
@@ -200,16 +176,16 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->server = antk_endpoint_pid(server);
     record->data = data;
     record->waiter = synchronous ? self->index + 1 : 0;
-    int rc = carry(ep, server, frame, data);
+    int rc = antk_carry(ep, server, frame, data);
     if (rc != 0)
         return rc;
     /* another sending of this frame: a tag remembered from an earlier one will not match */
     atomic_fetch_add(&record->tag, UINT64_C(1) << 32);
-    struct ant_request *request = view(server, frame);
+    struct ant_request *request = antk_view(server, frame);
     request->function = header->function;
     request->operation = header->operation;
     request->cookie = header->cookie;
-    request->data = data_view(server, data);
+    request->data = antk_data_view(server, data);
     request->peer = antk_endpoint_pid(ep);
     request->status = 0;
     request->error = 0;
@@ -217,12 +193,12 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     antk_trace_add(core, ep->index, ANT_EVENT_SEND, header->function, (int64_t)header->cookie);
     rc = enqueue(server, frame);
     if (rc != 0) {
-        unlist_out(ep, frame);
+        antk_unlist_out(ep, frame);
         request->data = header->data;
         request->peer = header->peer;
         request->status = header->status;
         request->error = header->error;
-        if (carry(server, ep, frame, data) != 0)
+        if (antk_carry(server, ep, frame, data) != 0)
             antk_log(&core->log, ANT_LOG_ERROR,
                      "a refused request of process %u cannot be moved back", ep->index);
         antk_set_state(record, ANTK_HELD, 0);
@@ -237,7 +213,7 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
     int rc = find_request(self, rq, frame);
     if (rc != 0)
         return rc;
-    if (state_of(antk_record(self->core, *frame)) == ANTK_SERVICE)
+    if (antk_state_of(antk_record(self->core, *frame)) == ANTK_SERVICE)
         return -EBUSY;
     struct ant_request header = {.function = rq->function,
                                  .operation = rq->operation,
@@ -276,21 +252,21 @@ int ant_send(struct ant_request *rq)
 static void take_request(struct antk_body *self, uint32_t frame, struct ant_message *message)
 {
     struct antk_record *record = antk_record(self->core, frame);
-    receive_data(self, record->data);
+    antk_receive_data(self, record->data);
     atomic_store(&self->thread.activity, ANTK_REQUEST_WORK);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function,
                    (int64_t)record->cookie);
-    *message = (struct ant_message){ANT_REQUEST, view(self->endpoint, frame)};
+    *message = (struct ant_message){ANT_REQUEST, antk_view(self->endpoint, frame)};
 }
 
 static void take_result(struct antk_body *self, uint32_t frame, struct ant_message *message)
 {
     struct antk_record *record = antk_record(self->core, frame);
-    receive_data(self, record->data);
+    antk_receive_data(self, record->data);
     atomic_store(&self->thread.activity, ANTK_RESULT_WORK);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
                    (int64_t)record->cookie);
-    *message = (struct ant_message){ANT_RESULT, view(self->endpoint, frame)};
+    *message = (struct ant_message){ANT_RESULT, antk_view(self->endpoint, frame)};
 }
 
 /*
@@ -424,17 +400,17 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
         leave_service(ep, frame);
         antk_drop(ep, frame, data);
     } else {
-        int rc = carry(ep, client, frame, data);
+        int rc = antk_carry(ep, client, frame, data);
         if (rc != 0) {
             antk_unpin(client);
             return rc;
         }
         record->data = data;
-        struct ant_request *request = view(client, frame);
+        struct ant_request *request = antk_view(client, frame);
         request->function = record->function;
         request->operation = record->operation;
         request->cookie = cookie;
-        request->data = data_view(client, data);
+        request->data = antk_data_view(client, data);
         request->peer = antk_endpoint_pid(ep);
         request->status = status;
         request->error = error;
@@ -456,72 +432,12 @@ int ant_reply(struct ant_request *rq, int32_t status)
     int rc = find_request(self, rq, &frame);
     if (rc != 0)
         return rc;
-    if (state_of(antk_record(self->core, frame)) != ANTK_SERVICE)
+    if (antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE)
         return -EPERM;
     rc = find_data(self, rq->data, &data);
     if (rc != 0)
         return rc;
     return antk_answer(self->endpoint, frame, data, status, 0);
-}
-
-/* ---- it is withdrawn ---- */
-
-int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag)
-{
-    struct antk_core *core = ep->core;
-    struct antk_record *record = antk_record(core, frame);
-    if (antk_tag_state(tag) != ANTK_QUEUED)
-        return -EINPROGRESS;
-    struct antk_endpoint *server = &core->endpoints[antk_tag_server(tag)];
-    antk_lock(&server->lock);
-    int rc = atomic_load(&record->tag) == tag ? 0 : -EINPROGRESS;
-    if (rc == 0)
-        rc = carry(server, ep, frame, record->data);
-    if (rc == 0)
-        antk_queue_unlink(core->records, &server->requests, frame);
-    antk_unlock(&server->lock);
-    if (rc == 0)
-        antk_trace_add(core, ep->index, ANT_EVENT_CANCEL, record->function, (int64_t)record->cookie);
-    return rc;
-}
-
-/* A request that was withdrawn is the caller's again. */
-static void take_back(struct antk_body *self, uint32_t frame, int error)
-{
-    struct antk_record *record = antk_record(self->core, frame);
-    unlist_out(self->endpoint, frame);
-    antk_set_state(record, ANTK_HELD, 0);
-    receive_data(self, record->data);
-    struct ant_request *request = view(self->endpoint, frame);
-    request->data = data_view(self->endpoint, record->data);
-    request->error = error;
-}
-
-int ant_cancel(struct ant_request *rq)
-{
-    struct antk_body *self = antk_enter();
-    if (!self)
-        return -EPERM;
-    struct antk_endpoint *ep = self->endpoint;
-    size_t offset = (size_t)((const char *)rq - ep->window.base);
-    if ((const char *)rq < ep->window.base || offset / ANT_PAGE_BYTES >= antk_pool_pages(self->core->pool))
-        return -EFAULT;
-    if (offset % ANT_PAGE_BYTES != 0)
-        return -EINVAL;
-    uint32_t frame = (uint32_t)(offset / ANT_PAGE_BYTES);
-    struct antk_record *record = antk_record(self->core, frame);
-    uint64_t tag = atomic_load(&record->tag);
-    enum antk_request_state state = antk_tag_state(tag);
-    if (atomic_load(&record->client) != antk_endpoint_pid(ep) || state == ANTK_PLAIN || state == ANTK_HELD)
-        return -ESRCH;
-    if (self->candidate && record->incarnation != self->incarnation)
-        return -EPERM;
-    if (state == ANTK_RESULT || state == ANTK_DONE)
-        return -EALREADY;
-    int rc = antk_withdraw(ep, frame, tag);
-    if (rc == 0)
-        take_back(self, frame, 0);
-    return rc;
 }
 
 /* ---- its result is taken ---- */
@@ -532,11 +448,11 @@ static int give_up_waiting(struct antk_body *self, uint32_t frame, int error)
     struct antk_endpoint *ep = self->endpoint;
     struct antk_record *record = antk_record(self->core, frame);
     if (antk_withdraw(ep, frame, atomic_load(&record->tag)) == 0) {
-        take_back(self, frame, error);
+        antk_take_back(self, frame, error);
         return error;
     }
     antk_lock(&ep->lock);
-    bool done = state_of(record) == ANTK_DONE;
+    bool done = antk_state_of(record) == ANTK_DONE;
     record->waiter = 0;
     antk_unlock(&ep->lock);
     return done ? 0 : -EINPROGRESS;
@@ -553,53 +469,20 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
     if (rc != 0)
         return rc;
     struct antk_record *record = antk_record(self->core, frame);
-    while (state_of(record) != ANTK_DONE) {
+    while (antk_state_of(record) != ANTK_DONE) {
         rc = antk_wait_park(self, deadline_ns,
                             (struct antk_wait){"the result of function", record->function, false});
         if (rc == -EINTR)
             antk_enter();
-        if (rc != 0 && state_of(record) != ANTK_DONE) {
+        if (rc != 0 && antk_state_of(record) != ANTK_DONE) {
             rc = give_up_waiting(self, frame, rc);
             if (rc != 0)
                 return rc;
         }
     }
     antk_set_state(record, ANTK_HELD, 0);
-    receive_data(self, record->data);
+    antk_receive_data(self, record->data);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
                    (int64_t)record->cookie);
     return rq->error;
-}
-
-/* ---- what is under way ---- */
-
-static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, struct ant_pending *item)
-{
-    struct antk_record *record = antk_record(ep->core, frame);
-    item->request = view(ep, frame);
-    item->cookie = record->cookie;
-    item->function = record->function;
-    item->operation = record->operation;
-    item->peer = as_client ? record->server : atomic_load(&record->client);
-}
-
-int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)
-{
-    struct antk_body *self = antk_enter();
-    if (!self)
-        return -EPERM;
-    if (!count || (!items && capacity > 0) || kind < ANT_IN_SERVICE || kind > ANT_ANSWERED)
-        return -EINVAL;
-    struct antk_endpoint *ep = self->endpoint;
-    struct antk_queue *queue = kind == ANT_IN_SERVICE    ? &ep->service
-                               : kind == ANT_OUTSTANDING ? &ep->out
-                                                         : &ep->results;
-    size_t listed = 0;
-    antk_lock(&ep->lock);
-    for (uint32_t frame = queue->head; frame != ANTK_NO_FRAME && listed < capacity;
-         frame = antk_record(self->core, frame)->link[queue->kind].next)
-        describe(ep, frame, kind != ANT_IN_SERVICE, &items[listed++]);
-    *count = queue->count;
-    antk_unlock(&ep->lock);
-    return 0;
 }

@@ -1,10 +1,36 @@
-/* What the end of a process (ipc_end.c) needs of a request's ordinary way (ipc.c). */
+/* What a request's ordinary way (ipc.c), its withdrawal (ipc_withdraw.c) and the end of a process (ipc_end.c) share. */
 #ifndef ANTK_IPC_H
 #define ANTK_IPC_H
 
 #include "core/core.h"
 
-void antk_set_state(struct antk_record *record, enum antk_request_state state, uint32_t server);
+static inline enum antk_request_state antk_state_of(struct antk_record *record)
+{
+    return antk_tag_state(atomic_load(&record->tag));
+}
+
+static inline void antk_set_state(struct antk_record *record, enum antk_request_state state, uint32_t server)
+{
+    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
+    atomic_store(&record->tag, antk_tag(state, server, (uint32_t)(tag >> 32)));
+}
+
+static inline struct ant_request *antk_view(struct antk_endpoint *ep, uint32_t frame)
+{
+    return antk_area_address(&ep->window, frame);
+}
+
+static inline void *antk_data_view(struct antk_endpoint *ep, uint32_t data)
+{
+    return data == ANTK_NO_FRAME ? NULL : antk_area_address(&ep->window, data);
+}
+
+/* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. */
+int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data);
+/* A data area has been received, or is back: it is the process's own. */
+void antk_receive_data(struct antk_body *self, uint32_t data);
+/* A request is not out any more. */
+void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame);
 /*
  * Answers a request in the service of an endpoint, by its server (error 0) or by the inner core. -ENOMEM: nothing has
  * changed. What the client had asked is put right in the page: the server may have written anything there.
@@ -15,6 +41,8 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
  * listed as out. -EINPROGRESS: it is not queued any more. -ENOMEM: it is still queued.
  */
 int antk_withdraw(struct antk_endpoint *client, uint32_t frame, uint64_t tag);
+/* A request that was withdrawn is the caller's again; error, for rq->error, says why. */
+void antk_take_back(struct antk_body *self, uint32_t frame, int error);
 /* Frees a request in the endpoint's window, and its data area. */
 void antk_drop(struct antk_endpoint *ep, uint32_t frame, uint32_t data);
 

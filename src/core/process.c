@@ -1,257 +1,7 @@
-/* Processes: bodies, the way a thread enters and leaves its process, and the process calls; see process.h. */
+/* Processes: creating them, ending them, waiting for them, what they are and do. */
 #include "core/core.h"
-#include "core/candidate.h"
-#include "core/function.h"
 
 #include <errno.h>
-#include <string.h>
-
-_Thread_local struct antk_body *antk_self;
-
-struct antk_body *antk_enter(void)
-{
-    struct antk_body *self = antk_self;
-    if (self && __builtin_expect(atomic_load_explicit(&self->flags, memory_order_relaxed) != 0, 0))
-        antk_leave(self, -ESHUTDOWN);
-    return self;
-}
-
-void antk_leave(struct antk_body *self, int status)
-{
-    self->exit_status = status;
-    longjmp(self->base, 1);
-}
-
-int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
-{
-    atomic_store(&self->waiting, true);
-    int rc = -EINTR;
-    if (!atomic_load(&self->flags))
-        rc = antk_park(&self->thread, deadline_ns, wait);
-    atomic_store(&self->waiting, false);
-    return atomic_load(&self->flags) ? -EINTR : rc;
-}
-
-/* ---- bodies ---- */
-
-static struct antk_body *take_body(struct antk_core *core)
-{
-    for (int attempt = 0; attempt < 2; attempt++) {
-        antk_bodies_reap(core, attempt > 0);
-        antk_lock(&core->lock);
-        struct antk_body *body = core->free_bodies;
-        if (body)
-            core->free_bodies = body->next;
-        antk_unlock(&core->lock);
-        if (body)
-            return body;
-    }
-    return NULL;
-}
-
-static void list_body(struct antk_core *core, struct antk_body *body)
-{
-    antk_lock(&core->lock);
-    body->live_prev = NULL;
-    body->live_next = core->live_bodies;
-    if (core->live_bodies)
-        core->live_bodies->live_prev = body;
-    core->live_bodies = body;
-    antk_unlock(&core->lock);
-}
-
-/* Puts it where its thread will be joined, or, if it has none, where it can be used again. */
-static void unlist_body(struct antk_core *core, struct antk_body *body, bool joinable)
-{
-    antk_lock(&core->lock);
-    *(body->live_prev ? &body->live_prev->live_next : &core->live_bodies) = body->live_next;
-    if (body->live_next)
-        body->live_next->live_prev = body->live_prev;
-    struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
-    body->next = *list;
-    *list = body;
-    antk_unlock(&core->lock);
-}
-
-void antk_bodies_reap(struct antk_core *core, bool wait)
-{
-    antk_lock(&core->lock);
-    struct antk_body *body = core->ended_bodies;
-    core->ended_bodies = NULL;
-    antk_unlock(&core->lock);
-    while (body) {
-        struct antk_body *next = body->next;
-        bool gone = antk_thread_join(&body->thread, wait);
-        antk_lock(&core->lock);
-        struct antk_body **list = gone ? &core->free_bodies : &core->ended_bodies;
-        body->next = *list;
-        *list = body;
-        antk_unlock(&core->lock);
-        body = next;
-    }
-}
-
-static void init_body(struct antk_body *body, struct antk_endpoint *ep, int priority)
-{
-    body->endpoint = ep;
-    body->incarnation = atomic_fetch_add(&ep->core->incarnations, 1) + 1;
-    atomic_store(&body->stop, atomic_load(&ep->stopping));
-    atomic_store(&body->flags, 0);
-    atomic_store(&body->waiting, false);
-    body->candidate = NULL;
-    atomic_store(&body->base_priority, priority);
-    body->raised_priority = 0;
-    body->exit_status = 0;
-    body->thread.index = ep->index;
-    memset(&body->server, 0, sizeof body->server);
-}
-
-static void end_body(struct antk_body *self, int status)
-{
-    struct antk_endpoint *ep = self->endpoint;
-    if (self->candidate)
-        antk_candidate_ended(self, status);
-    antk_lock(&ep->lock);
-    bool acting = ep->body == self;
-    int error = ep->stop_error;
-    antk_unlock(&ep->lock);
-    if (acting) {
-        antk_trace_add(self->core, ep->index, ANT_EVENT_EXIT, status, 0);
-        antk_endpoint_close(ep, error, status);
-    }
-}
-
-static int body_main(void *arg)
-{
-    struct antk_body *self = arg;
-    struct antk_core *core = self->core;
-    antk_self = self;
-    antk_functions_enter_thread();
-    int status = setjmp(self->base) == 0 ? self->entry(self) : self->exit_status;
-    end_body(self, status);
-    antk_functions_leave_thread();
-    antk_self = NULL;
-    antk_unpin(self->endpoint);
-    unlist_body(core, self, true);
-    /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
-    atomic_fetch_sub(&core->live_threads, 1);
-    struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;
-    core->machine->ops->ended(core->machine, &self->thread, notify);
-    return 0;
-}
-
-int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start,
-                    struct antk_body **started)
-{
-    struct antk_core *core = ep->core;
-    struct antk_body *body = take_body(core);
-    if (!body)
-        return -EAGAIN;
-    init_body(body, ep, start->priority);
-    body->entry = start->entry;
-    body->user_entry = start->user_entry;
-    body->user_arg = start->user_arg;
-    body->candidate = start->candidate;
-    body->server = start->server;
-    *started = body;
-    if (!start->candidate) {
-        antk_lock(&ep->lock);
-        ep->body = body;
-        atomic_store(&body->stop, atomic_load(&ep->stopping));
-        antk_unlock(&ep->lock);
-    }
-    antk_pin_again(ep);
-    list_body(core, body);
-    antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
-    atomic_fetch_add(&core->live_threads, 1);
-    int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes,
-                               body_main, body);
-    if (rc != 0) {
-        atomic_fetch_sub(&core->live_threads, 1);
-        antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index,
-                 ep->name, strerror(-rc));
-        antk_lock(&ep->lock);
-        if (ep->body == body)
-            ep->body = NULL;
-        antk_unlock(&ep->lock);
-        unlist_body(core, body, false);
-        antk_unpin(ep);
-    }
-    return rc;
-}
-
-int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **adopted)
-{
-    struct antk_core *core = ep->core;
-    struct antk_body *body = take_body(core);
-    init_body(body, ep, priority);
-    atomic_store(&body->thread.priority, priority);
-    int rc = core->machine->ops->adopt(core->machine, &body->thread);
-    if (rc != 0)
-        return rc;
-    ep->body = body;
-    antk_functions_enter_thread();
-    list_body(core, body);
-    antk_pin_again(ep);
-    antk_self = body;
-    *adopted = body;
-    return 0;
-}
-
-void antk_body_disown(struct antk_body *body)
-{
-    struct antk_core *core = body->core;
-    antk_functions_leave_thread();
-    antk_self = NULL;
-    antk_unpin(body->endpoint);
-    unlist_body(core, body, false);
-    core->machine->ops->leave(core->machine, &body->thread);
-}
-
-/* ---- priorities ---- */
-
-/* The level that a body is to have. Endpoint's lock held. */
-static int level_locked(struct antk_body *body)
-{
-    int own = atomic_load(&body->base_priority);
-    return body->raised_priority > own ? body->raised_priority : own;
-}
-
-void antk_body_raise(struct antk_body *body, int level)
-{
-    antk_lock(&body->endpoint->lock);
-    body->raised_priority = level;
-    int in_force = level_locked(body);
-    if (in_force != atomic_load(&body->thread.priority))
-        antk_set_priority_unlock(&body->thread, in_force, &body->endpoint->lock);
-    else
-        antk_unlock(&body->endpoint->lock);
-}
-
-int ant_priority_set(ant_pid pid, int priority)
-{
-    struct antk_body *self = antk_enter();
-    if (!self)
-        return -EPERM;
-    if (priority < ANT_PRIORITY_MIN || priority > ANT_PRIORITY_MAX)
-        return -EINVAL;
-    struct antk_endpoint *ep = antk_pin(self->core, pid);
-    if (!ep)
-        return -ESRCH;
-    antk_lock(&ep->lock);
-    struct antk_body *body = ep->body;
-    if (body) {
-        ep->priority = priority;
-        atomic_store(&body->base_priority, priority);
-        antk_set_priority_unlock(&body->thread, level_locked(body), &ep->lock);
-    } else {
-        antk_unlock(&ep->lock);
-    }
-    antk_unpin(ep);
-    return body ? 0 : -ESRCH;
-}
-
-/* ---- the calls ---- */
 
 static int user_main(struct antk_body *self)
 {
@@ -341,6 +91,7 @@ static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64
         atomic_store(&waiter.done, true);
     } else {
         waiter.next = ep->waiters;
+        /* cppcheck-suppress autoVariables ; it is taken off before this function returns */
         ep->waiters = &waiter;
     }
     antk_unlock(&ep->lock);
@@ -397,6 +148,29 @@ int ant_stop(ant_pid pid, int64_t timeout_ns, int *status)
     antk_unpin(ep);
     antk_enter();
     return rc;
+}
+
+int ant_priority_set(ant_pid pid, int priority)
+{
+    struct antk_body *self = antk_enter();
+    if (!self)
+        return -EPERM;
+    if (priority < ANT_PRIORITY_MIN || priority > ANT_PRIORITY_MAX)
+        return -EINVAL;
+    struct antk_endpoint *ep = antk_pin(self->core, pid);
+    if (!ep)
+        return -ESRCH;
+    antk_lock(&ep->lock);
+    struct antk_body *body = ep->body;
+    if (body) {
+        ep->priority = priority;
+        atomic_store(&body->base_priority, priority);
+        antk_set_priority_unlock(&body->thread, antk_body_level_locked(body), &ep->lock);
+    } else {
+        antk_unlock(&ep->lock);
+    }
+    antk_unpin(ep);
+    return body ? 0 : -ESRCH;
 }
 
 ant_pid ant_self(void)

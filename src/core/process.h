@@ -158,6 +158,8 @@ void antk_body_disown(struct antk_body *body);
 /* Joins threads that have ended; wait: also those whose last instructions are still ahead. */
 void antk_bodies_reap(struct antk_core *core, bool wait);
 
+/* The level that a body is to have: its own, or what it is raised to. Endpoint's lock held. */
+int antk_body_level_locked(struct antk_body *body);
 /* Raises a body to at least this level, while it waits for a swap; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
 

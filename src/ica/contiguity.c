@@ -53,7 +53,7 @@ bool antk_page_present(const struct antk_pool *pool, const char *address)
 /* Do whole huge pages cover these bytes? */
 static bool scan_huge(const struct antk_pool *pool, const char *address, size_t bytes)
 {
-    struct scan_region region;
+    struct scan_region region = {0};
     struct scan scan = {
         .size = sizeof(scan),
         .start = (uintptr_t)address,

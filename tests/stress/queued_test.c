@@ -254,6 +254,7 @@ static size_t free_before;
 static int open_core(void **unused)
 {
     (void)unused;
+    stress_forget();
     memset(&now, 0, sizeof now);
     memset(&requested, 0, sizeof requested);
     stress_boot(&(struct ant_config){.pool_bytes = 96 << 20, .max_processes = 32, .trace_events = STRESS_TRACE_EVENTS, .priority = 30});

@@ -167,11 +167,13 @@ const struct ant_program *model_faulty(enum model_fault fault, uint32_t program,
     uint32_t layout = fault_in_transformer(fault) ? FAULT_LAYOUT : model_programs[program].state_version;
     struct ant_program *it = &faulty[fault][layout - 1];
 
-    *it = (struct ant_program){
-        .abi = ANT_ABI, .version = FAULT_VERSION + fault, .state_version = layout, .name = "faulty",
-        .start = fault_start, .request = server_request, .result = server_result,
-        .transformers = fault_transformers, .transformer_count = 2,
-    };
+    if (it->abi == 0) { /* once: an abandoned thread may be looking at it */
+        *it = (struct ant_program){
+            .abi = ANT_ABI, .version = FAULT_VERSION + fault, .state_version = layout, .name = "faulty",
+            .start = fault_start, .request = server_request, .result = server_result,
+            .transformers = fault_transformers, .transformer_count = 2,
+        };
+    }
     switch (fault) {
     case MODEL_START_ERROR:
         *error = -EIO;
