@@ -67,9 +67,11 @@ static void unlist_body(struct antk_core *core, struct antk_body *body, bool joi
     *(body->live_prev ? &body->live_prev->live_next : &core->live_bodies) = body->live_next;
     if (body->live_next)
         body->live_next->live_prev = body->live_prev;
-    struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
-    body->next = *list;
-    *list = body;
+    if ((atomic_load(&body->flags) & ANTK_DETACHED) == 0) {
+        struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
+        body->next = *list;
+        *list = body;
+    }
     antk_unlock(&core->lock);
 }
 

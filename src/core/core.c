@@ -244,7 +244,8 @@ static uint32_t abandon_rest(struct antk_core *core)
         if (body == core->boot)
             continue;
         atomic_store(&body->stop, 1);
-        atomic_fetch_or(&body->flags, ANTK_ABANDONED);
+        atomic_fetch_or(&body->flags, ANTK_ABANDONED | ANTK_DETACHED);
+        antk_thread_detach(&body->thread);
         core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned",
                  body->endpoint->index, body->endpoint->name);
@@ -278,10 +279,9 @@ int ant_shutdown(struct ant_shutdown_report *report)
     antk_fault_unwatch(core);
     antk_body_disown(self);
     antk_unpin(ep);
-    if (held.processes_abandoned == 0) {
-        antk_bodies_reap(core, true);
+    antk_bodies_reap(core, true);
+    if (held.processes_abandoned == 0)
         destroy(core);
-    }
     if (report)
         *report = held;
     return 0;

@@ -113,6 +113,11 @@ bool antk_thread_join(struct antk_thread *t, bool wait)
     return pthread_tryjoin_np(t->pthread, NULL) == 0;
 }
 
+void antk_thread_detach(struct antk_thread *t)
+{
+    pthread_detach(t->pthread);
+}
+
 void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock)
 {
     if (lock->is_virtual)

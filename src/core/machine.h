@@ -146,6 +146,9 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priorit
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);
 
+/* Nobody will join it; it cleans up after itself. */
+void antk_thread_detach(struct antk_thread *t);
+
 /* 0: a permit was there or came. -ETIMEDOUT: deadline_ns (ANTK_NEVER: none) has passed. -EDEADLK: `virtual` found no way on. */
 int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait);
 void antk_unpark(struct antk_machine *m, struct antk_thread *t);

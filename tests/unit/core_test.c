@@ -731,14 +731,15 @@ static void areas_still_move_after_a_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* first, while this process has no other thread: fork does not copy those */
+        cmocka_unit_test(the_environment_chooses_where_the_config_does_not),
+        cmocka_unit_test(the_log_says_what_was_chosen_to_those_who_ask),
         cmocka_unit_test(boot_makes_the_caller_the_first_process),
         cmocka_unit_test(a_process_cannot_boot),
         cmocka_unit_test(all_defaults_boot),
         cmocka_unit_test(info_says_what_runs_and_why),
         cmocka_unit_test(sizes_are_rounded_up_and_taken),
         cmocka_unit_test(nonsense_in_the_config_is_refused),
-        cmocka_unit_test(the_environment_chooses_where_the_config_does_not),
-        cmocka_unit_test(the_log_says_what_was_chosen_to_those_who_ask),
         cmocka_unit_test(only_the_process_that_booted_shuts_down),
         cmocka_unit_test(shutdown_ends_every_process_and_reports),
         cmocka_unit_test(who_does_not_end_is_abandoned),

@@ -285,6 +285,8 @@ static void a_new_owner_never_sees_another_s_bytes(void **state)
 {
     (void)state;
     ant_pid first = puppet_create("first", 0), second = puppet_create("second", 0);
+    puppet_await(first); /* their own requests have their pages */
+    puppet_await(second);
     static const size_t sizes[] = {1, 3, 64, 256, 600};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         unsigned char *secret = puppet_new_area(first, sizes[i]);

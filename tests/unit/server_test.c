@@ -233,6 +233,7 @@ static void a_start_that_hangs_is_abandoned_at_its_deadline(void **state)
     assert_error(ant_serve(FN, &echo, &options, NULL), ETIMEDOUT);
     assert_true(ant_now() - before_ns >= MS(100));
     assert_error(ant_lookup(FN, &found), ESRCH);
+    ant_pid abandoned = program.pid;
     program.start = NULL;
     serve(FN, &echo, NULL); /* somebody else can have the function at once */
     assert_echoes(FN);
@@ -241,6 +242,7 @@ static void a_start_that_hangs_is_abandoned_at_its_deadline(void **state)
     int rc = puppet_receive(puppet, &message, 0);
     if (rc == 0)
         assert_ok(puppet_reply(puppet, message.request, 0));
+    assert_soon(ant_process_info(abandoned, &(struct ant_process_info){0}) == -ESRCH);
 }
 
 static void while_start_runs_requests_are_refused(void **state)

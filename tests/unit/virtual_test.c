@@ -142,6 +142,17 @@ static void a_timer_at_the_very_end_of_work_fires_first(void **state)
     assert_string_equal(story, "hl");
 }
 
+static void timers_of_one_instant_fire_in_the_order_set(void **state)
+{
+    (void)state;
+    static const struct line script[] = {{SLEEP_UNTIL, 50}, {TELL, 0}, {END, 0}};
+    struct actor a = {'a', script, 0}, b = {'b', script, 0}, c = {'c', script, 0};
+    ant_pid pid[] = {start(&a, 3), start(&b, 3), start(&c, 3)};
+    for (int i = 0; i < 3; i++)
+        join(pid[i]);
+    assert_string_equal(story, "abc");
+}
+
 static void a_preempted_process_stands_at_the_head_of_its_level(void **state)
 {
     (void)state;
@@ -631,10 +642,13 @@ static void a_seed_never_passes_a_preempted_process_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* first, while this process has no other thread: fork does not copy those */
+        cmocka_unit_test(the_log_says_who_waits_for_what),
         virtual_test(the_highest_priority_ready_process_runs),
         virtual_test(equals_are_first_in_first_out),
         virtual_test(a_timer_preempts_work_at_its_instant),
         virtual_test(a_timer_at_the_very_end_of_work_fires_first),
+        virtual_test(timers_of_one_instant_fire_in_the_order_set),
         virtual_test(a_preempted_process_stands_at_the_head_of_its_level),
         virtual_test(nested_preemption_unwinds_in_order),
         virtual_test(the_clock_begins_at_a_microsecond),
@@ -652,7 +666,6 @@ int main(void)
         virtual_test(servers_that_only_wait_for_work_are_left_alone),
         virtual_test(a_start_that_cannot_end_is_told),
         virtual_test(a_swap_that_cannot_end_is_rolled_back),
-        cmocka_unit_test(the_log_says_who_waits_for_what),
         cmocka_unit_test(the_same_seed_gives_the_same_trace),
         cmocka_unit_test(other_seeds_give_other_orders_among_equals),
         cmocka_unit_test(a_seed_never_passes_a_preempted_process_over),
