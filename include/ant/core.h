@@ -112,7 +112,7 @@ ANT_API int ant_boot(const struct ant_config *config);
  *
  * A server's `stop` callback runs; requests still queued or in service get the result -ESHUTDOWN; ant_receive returns
  * ANT_STOP, ant_sleep, ant_work and ant_wait return -ESHUTDOWN. A process that has not ended after shutdown_timeout_ns
- * is abandoned: its thread ends when it next calls into the core, whose memory is kept for it.
+ * is abandoned: its thread ends when it next calls into the core, whose memory is kept until then.
  *
  * report: filled, if not NULL.
  * Only the process that booted the core. Blocks for up to shutdown_timeout_ns. Afterwards the thread is no process.

@@ -60,19 +60,21 @@ static void list_body(struct antk_core *core, struct antk_body *body)
     antk_unlock(&core->lock);
 }
 
-/* Puts it where its thread will be joined, or, if it has none, where it can be used again. */
-static void unlist_body(struct antk_core *core, struct antk_body *body, bool joinable)
+/* Puts it where its thread will be joined, or, if it has none, where it can be used again. Is it detached? */
+static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joinable)
 {
     antk_lock(&core->lock);
     *(body->live_prev ? &body->live_prev->live_next : &core->live_bodies) = body->live_next;
     if (body->live_next)
         body->live_next->live_prev = body->live_prev;
-    if ((atomic_load(&body->flags) & ANTK_DETACHED) == 0) {
+    bool detached = (atomic_load(&body->flags) & ANTK_DETACHED) != 0;
+    if (!detached) {
         struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
         body->next = *list;
         *list = body;
     }
     antk_unlock(&core->lock);
+    return detached;
 }
 
 void antk_bodies_reap(struct antk_core *core, bool wait)
@@ -134,7 +136,10 @@ static int body_main(void *arg)
     antk_functions_leave_thread();
     antk_self = NULL;
     antk_unpin(self->endpoint);
-    unlist_body(core, self, true);
+    if (unlist_body(core, self, true)) {
+        antk_core_put(core); /* its shutdown has not waited for this thread */
+        return 0;
+    }
     /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
     atomic_fetch_sub(&core->live_threads, 1);
     struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;

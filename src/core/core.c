@@ -49,6 +49,7 @@ static int create_tables(struct antk_core *core)
     init_endpoints(core);
     init_bodies(core);
     core->tables = true;
+    atomic_store(&core->holders, 1);
     return antk_functions_init(core);
 }
 
@@ -132,6 +133,12 @@ static void destroy(struct antk_core *core)
     if (core->machine)
         core->machine->ops->destroy(core->machine);
     free(core);
+}
+
+void antk_core_put(struct antk_core *core)
+{
+    if (atomic_fetch_sub(&core->holders, 1) == 1)
+        destroy(core);
 }
 
 static int adopt_caller(struct antk_core *core)
@@ -235,7 +242,7 @@ static bool all_ended(struct antk_core *core)
     return atomic_load(&core->live_threads) == 0;
 }
 
-/* Its thread will end when it next calls into the core, whose memory is kept for that. */
+/* Its thread will end when it next calls into the core, whose memory is kept until then. */
 static uint32_t abandon_rest(struct antk_core *core)
 {
     uint32_t abandoned = 0;
@@ -246,6 +253,7 @@ static uint32_t abandon_rest(struct antk_core *core)
         atomic_store(&body->stop, 1);
         atomic_fetch_or(&body->flags, ANTK_ABANDONED | ANTK_DETACHED);
         antk_thread_detach(&body->thread);
+        atomic_fetch_add(&core->holders, 1);
         core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned",
                  body->endpoint->index, body->endpoint->name);
@@ -280,8 +288,7 @@ int ant_shutdown(struct ant_shutdown_report *report)
     antk_body_disown(self);
     antk_unpin(ep);
     antk_bodies_reap(core, true);
-    if (held.processes_abandoned == 0)
-        destroy(core);
+    antk_core_put(core);
     if (report)
         *report = held;
     return 0;

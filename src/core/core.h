@@ -32,6 +32,7 @@ struct antk_core {
     _Atomic uint32_t incarnations; /* the last one given out */
     _Atomic uint32_t spaces;
     _Atomic uint32_t shutting_down;
+    _Atomic uint32_t holders;      /* the shutdown, and each thread that it does not wait for */
     _Atomic uint32_t live_threads; /* that the core has started and that are not ready to be joined */
 
     struct antk_lock pool_lock; /* [pool] calls of ica.h */
@@ -46,6 +47,9 @@ struct antk_core {
 
     struct antk_core *next; /* all cores, for the fault handler */
 };
+
+/* Takes one of core->holders away; the last one frees the core. */
+void antk_core_put(struct antk_core *core);
 
 /* Areas of a process: the pool's operations with its lock, and the process's page count kept. */
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame);

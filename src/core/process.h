@@ -91,7 +91,7 @@ struct antk_body {
     struct antk_endpoint *endpoint; /* whose process it is, or is to become */
     uint32_t incarnation;           /* unique in the core; tags what it allocates and sends */
     _Atomic uint32_t stop;          /* != 0: ant_work must return (asked to stop, or abandoned) */
-    _Atomic uint32_t flags;        /* ANTK_ABANDONED, ANTK_DETACHED */
+    _Atomic uint32_t flags;         /* ANTK_ABANDONED, ANTK_DETACHED */
     _Atomic bool waiting; /* blocked or working in the core, where it can be ended at once */
     struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
     _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */

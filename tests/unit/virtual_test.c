@@ -485,6 +485,31 @@ static void a_swap_that_cannot_end_is_rolled_back(void **state)
     assert_ok(ant_swap(FN, &nodder, &options, &report)); /* the next one has its way */
 }
 
+static int start_fails(struct ant_server *self)
+{
+    (void)self;
+    return -EIO;
+}
+
+static void a_requester_has_its_own_priority_again_after_a_swap(void **state)
+{
+    (void)state;
+    static const struct ant_program failing = {.abi = ANT_ABI, .name = "fails", .start = start_fails, .request = nod};
+    static const struct line script[] = {{SLEEP_FOR, 100}, {TELL, 0}, {END, 0}};
+    serve(FN, &nodder, &(struct ant_server_options){.priority = 30}); /* raised above this for the swap */
+    for (int fails = 0; fails <= 1; fails++) {
+        struct actor m = {'m', script, 0};
+        story_length = 0;
+        start(&m, 10);
+        assert_ok(ant_priority_set(ant_self(), 2));
+        assert_int_equal(ant_swap(FN, fails ? &failing : &nodder, NULL, NULL), fails ? -EIO : 0);
+        assert_ok(ant_work(200)); /* preempted at 100 by the one in the middle */
+        tell('b');
+        assert_string_equal(story, "mb");
+        assert_ok(ant_priority_set(ant_self(), FIXTURE_PRIORITY));
+    }
+}
+
 static void deadlock_in_a_child(void *arg)
 {
     (void)arg;
@@ -666,6 +691,7 @@ int main(void)
         virtual_test(servers_that_only_wait_for_work_are_left_alone),
         virtual_test(a_start_that_cannot_end_is_told),
         virtual_test(a_swap_that_cannot_end_is_rolled_back),
+        virtual_test(a_requester_has_its_own_priority_again_after_a_swap),
         cmocka_unit_test(the_same_seed_gives_the_same_trace),
         cmocka_unit_test(other_seeds_give_other_orders_among_equals),
         cmocka_unit_test(a_seed_never_passes_a_preempted_process_over),
