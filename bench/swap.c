@@ -25,8 +25,9 @@
 #define POOL_BYTES ((size_t)512 << 20)
 #define STACK_BYTES ((size_t)1 << 20) /* the library's default, and the floor's */
 
-#define REQUESTER_PRIORITY 40
-#define SERVER_PRIORITY 20
+/* The top of the band: real-time processes of another program on this CPU would hit the lower of server and floor only. */
+#define REQUESTER_PRIORITY ANT_PRIORITY_MAX
+#define SERVER_PRIORITY (ANT_PRIORITY_MAX - 2)
 
 const char *argp_program_version = "swap (libant " ANT_VERSION ")";
 const char *argp_program_bug_address = NULL;
@@ -45,7 +46,7 @@ struct row {
     size_t state_bytes;
     unsigned samples;
     double *swap_us, *blackout_us, *floor_swap_us, *floor_blackout_us; /* one a sample */
-    uint32_t queued_at_notice; /* the fewest that were there */
+    uint32_t queued_at_notice;            /* the fewest that were there */
     struct ant_swap_report last, slowest; /* to show the steps of */
 };
 
@@ -226,8 +227,12 @@ static struct figures figures_of(double *samples, double *floor, unsigned count)
     qsort(samples, count, sizeof *samples, compare_doubles);
     qsort(floor, count, sizeof *floor, compare_doubles);
     struct figures it = {
-        .min = samples[0], .median = quantile(samples, count, 0.5), .p99 = quantile(samples, count, 0.99),
-        .floor_min = floor[0], .floor_median = quantile(floor, count, 0.5), .floor_p99 = quantile(floor, count, 0.99),
+        .min = samples[0],
+        .median = quantile(samples, count, 0.5),
+        .p99 = quantile(samples, count, 0.99),
+        .floor_min = floor[0],
+        .floor_median = quantile(floor, count, 0.5),
+        .floor_p99 = quantile(floor, count, 0.99),
     };
     it.ratio = it.median / it.floor_median;
     return it;
@@ -235,12 +240,14 @@ static struct figures figures_of(double *samples, double *floor, unsigned count)
 
 static json_t *figures_json(const struct row *row, const char *what, const struct figures *it)
 {
-    return json_pack("{s:s+, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name", row->name, what, "samples",
-                     (int)row->samples, "min_us", it->min, "median_us", it->median, "p99_us", it->p99, "floor_min_us",
-                     it->floor_min, "floor_median_us", it->floor_median, "floor_p99_us", it->floor_p99, "ratio", it->ratio);
+    return json_pack("{s:s+, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name", row->name, what,
+                     "samples", (int)row->samples, "min_us", it->min, "median_us", it->median,
+                     "p99_us", it->p99, "floor_min_us", it->floor_min, "floor_median_us",
+                     it->floor_median, "floor_p99_us", it->floor_p99, "ratio", it->ratio);
 }
 
-static void show_json(const struct arguments *arguments, struct row *rows, size_t count, struct figures (*figures)[2])
+static void show_json(const struct arguments *arguments, struct row *rows, size_t count,
+                      struct figures (*figures)[2])
 {
     static const char *const whats[2] = {" swap", " blackout"};
     struct ant_info info;
@@ -257,10 +264,11 @@ static void show_json(const struct arguments *arguments, struct row *rows, size_
             json_array_append_new(array, it);
         }
     }
-    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:i, s:f, s:f, s:o}", "machine", info.machine_name, "machine_reason",
-                            info.machine_reason, "mover", info.mover_name, "kernel", kernel.release, "samples",
-                            (int)arguments->samples, "growth_swap", figures[count - 1][0].median / figures[0][0].median,
-                            "growth_blackout", figures[count - 1][1].median / figures[0][1].median, "rows", array);
+    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:i, s:f, s:f, s:o}", "machine", info.machine_name,
+                            "machine_reason", info.machine_reason, "mover", info.mover_name, "kernel",
+                            kernel.release, "samples", (int)arguments->samples, "growth_swap",
+                            figures[count - 1][0].median / figures[0][0].median, "growth_blackout",
+                            figures[count - 1][1].median / figures[0][1].median, "rows", array);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -272,15 +280,17 @@ static void show_table(struct row *rows, size_t count, struct figures (*figures)
     struct ant_info info;
 
     must("ant_info", ant_info(&info));
-    printf("machine %s: %s\nmover %s: %s\n\n", info.machine_name, info.machine_reason, info.mover_name, info.mover_reason);
-    printf("%-28s %8s %9s %9s %9s %9s %9s %6s\n", "us", "samples", "min", "median", "p99", "floor", "floor p99", "ratio");
+    printf("machine %s: %s\nmover %s: %s\n\n", info.machine_name, info.machine_reason,
+           info.mover_name, info.mover_reason);
+    printf("%-28s %8s %9s %9s %9s %9s %9s %6s\n", "us", "samples", "min", "median", "p99", "floor",
+           "floor p99", "ratio");
     for (size_t i = 0; i < count; i++) {
         for (int j = 0; j < 2; j++) {
             const struct figures *it = &figures[i][j];
             char name[64];
             snprintf(name, sizeof name, "%s, %s", rows[i].name, whats[j]);
-            printf("%-28s %8u %9.1f %9.1f %9.1f %9.1f %9.1f %6.2f\n", name, rows[i].samples, it->min, it->median, it->p99,
-                   it->floor_median, it->floor_p99, it->ratio);
+            printf("%-28s %8u %9.1f %9.1f %9.1f %9.1f %9.1f %6.2f\n", name, rows[i].samples,
+                   it->min, it->median, it->p99, it->floor_median, it->floor_p99, it->ratio);
         }
     }
     for (size_t i = 0; i < count; i++) {
@@ -340,13 +350,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static void read_arguments(int count, char **values, struct arguments *arguments)
 {
     static const struct argp_option options[] = {
-        {"samples", 'n', "N", 0, "Swaps of an idle server (default 1000); a tenth as many of the loaded one", 0},
+        {"samples", 'n', "N", 0,
+         "Swaps of an idle server (default 1000); a tenth as many of the loaded one", 0},
         {"json", 'j', NULL, 0, "Print one JSON object", 0},
         {"machine", 'm', "NAME", 0, "auto, fifo or other", 0},
         {"mover", 'M', "NAME", 0, "auto, strict, strict-mremap, flat or copy", 0},
         {0},
     };
-    static const struct argp argp = {options, parse, NULL, "Swap time and blackout beside the floor.", NULL, NULL, NULL};
+    static const struct argp argp = {
+        options, parse, NULL, "Swap time and blackout beside the floor.", NULL, NULL, NULL};
 
     argp_parse(&argp, count, values, 0, NULL, arguments);
 }
@@ -357,9 +369,12 @@ int main(int count, char **values)
     struct ant_info info;
 
     read_arguments(count, values, &arguments);
-    must("ant_boot", ant_boot(&(struct ant_config){
-                         .machine = arguments.machine, .mover = arguments.mover, .pool_bytes = POOL_BYTES, .max_processes = 64,
-                         .stack_bytes = STACK_BYTES, .priority = REQUESTER_PRIORITY}));
+    must("ant_boot", ant_boot(&(struct ant_config){.machine = arguments.machine,
+                                                   .mover = arguments.mover,
+                                                   .pool_bytes = POOL_BYTES,
+                                                   .max_processes = 64,
+                                                   .stack_bytes = STACK_BYTES,
+                                                   .priority = REQUESTER_PRIORITY}));
     must("ant_info", ant_info(&info));
     if (info.machine == ANT_MACHINE_VIRTUAL) {
         die("on the virtual machine calls cost no time", -ENOTSUP);
@@ -376,8 +391,10 @@ int main(int count, char **values)
     }
     struct row rows[] = {
         {.name = "idle", .samples = arguments.samples},
-        {.name = "10,000 queued and 256 MiB", .samples = arguments.samples / 10 > 10 ? arguments.samples / 10 : 10,
-         .queued = QUEUED, .state_bytes = STATE_BYTES},
+        {.name = "10,000 queued and 256 MiB",
+         .samples = arguments.samples / 10 > 10 ? arguments.samples / 10 : 10,
+         .queued = QUEUED,
+         .state_bytes = STATE_BYTES},
     };
     size_t row_count = sizeof rows / sizeof rows[0];
     struct figures figures[sizeof rows / sizeof rows[0]][2];

@@ -63,18 +63,18 @@ static void *server_main(void *argument)
     struct floor *floor = self->floor;
 
     await(&self->word); /* step 6: it is started */
-    floor->could_receive_ns = now_ns();
     struct server *old = &floor->servers[self == &floor->servers[0]];
-    wake(&old->word);         /* 9 */
-    wake(&floor->requester);  /* 10 */
-    await(&self->word);       /* it serves, until there is a notice: 4 */
+    wake(&old->word); /* 9 */
+    floor->could_receive_ns = now_ns();
+    wake(&floor->requester); /* 10 */
+    await(&self->word);      /* it serves, until there is a notice: 4 */
     if (floor->end) {
         return NULL;
     }
     floor->gave_up_ns = now_ns();
-    wake(&floor->requester);  /* 5 */
+    wake(&floor->requester); /* 5 */
     await(&self->word);
-    return NULL;              /* 12 */
+    return NULL; /* 12 */
 }
 
 static int create_server(struct floor *floor, unsigned which)
@@ -98,8 +98,9 @@ struct floor *floor_create(const struct floor_config *config)
     pthread_attr_setstacksize(&floor->attributes, config->stack_bytes);
     pthread_attr_setinheritsched(&floor->attributes, PTHREAD_EXPLICIT_SCHED);
     pthread_attr_setschedpolicy(&floor->attributes, config->realtime ? SCHED_FIFO : SCHED_OTHER);
-    pthread_attr_setschedparam(&floor->attributes,
-                               &(struct sched_param){.sched_priority = config->realtime ? config->priority : 0});
+    pthread_attr_setschedparam(
+        &floor->attributes,
+        &(struct sched_param){.sched_priority = config->realtime ? config->priority : 0});
     if (create_server(floor, 0) != 0) {
         pthread_attr_destroy(&floor->attributes);
         free(floor);
@@ -115,15 +116,15 @@ int floor_swap(struct floor *floor, struct floor_times *times)
     unsigned old = floor->serving, new = !old;
     pthread_t thread = floor->servers[old].thread;
 
-    uint64_t begin_ns = now_ns();              /* 1 */
-    if (create_server(floor, new) != 0) {      /* 2 */
+    uint64_t begin_ns = now_ns();         /* 1 */
+    if (create_server(floor, new) != 0) { /* 2 */
         return -1;
     }
-    wake(&floor->servers[old].word);           /* 3 */
-    await(&floor->requester);                  /* 4, 5: the old one */
-    wake(&floor->servers[new].word);           /* 6 */
-    await(&floor->requester);                  /* 7 to 10: the new one */
-    uint64_t end_ns = now_ns();                /* 11 */
+    wake(&floor->servers[old].word); /* 3 */
+    await(&floor->requester);        /* 4, 5: the old one */
+    wake(&floor->servers[new].word); /* 6 */
+    await(&floor->requester);        /* 7 to 10: the new one */
+    uint64_t end_ns = now_ns();      /* 11 */
 
     floor->serving = new;
     pthread_join(thread, NULL);

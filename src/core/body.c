@@ -106,6 +106,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->base_priority, priority);
     body->raised_priority = 0;
     body->exit_status = 0;
+    atomic_store(&body->retired, false);
     body->thread.index = ep->index;
     memset(&body->server, 0, sizeof body->server);
 }

@@ -160,15 +160,17 @@ static void wake_waiters(struct antk_endpoint *ep)
     }
 }
 
-bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only)
+uint32_t antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only)
 {
-    bool shared = false;
+    uint32_t incarnation = 0;
     antk_lock(&ep->core->lock);
-    for (struct antk_body *other = ep->core->live_bodies; other && !shared; other = other->live_next)
-        shared = other != body && other->endpoint == ep &&
-                 (!abandoned_only || atomic_load(&other->flags));
+    for (struct antk_body *other = ep->core->live_bodies; other; other = other->live_next) {
+        bool uses = other != body && other->endpoint == ep && !atomic_load(&other->retired);
+        if (uses && (!abandoned_only || atomic_load(&other->flags)))
+            incarnation = other->incarnation;
+    }
     antk_unlock(&ep->core->lock);
-    return shared;
+    return incarnation;
 }
 
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
@@ -184,7 +186,7 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     if (requester)
         antk_unpark(ep->core->machine, &requester->thread);
     antk_requests_close(ep, error);
-    if (!antk_endpoint_shared(ep, antk_self, false)) /* else it is done with the last pin */
+    if (antk_endpoint_shared(ep, antk_self, false) == 0) /* else it is done with the last pin */
         antk_areas_sweep(ep, 0, false);
     antk_lock(&ep->lock);
     ep->ended_generation = generation_of(atomic_load(&ep->pins));

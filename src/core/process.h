@@ -102,6 +102,7 @@ struct antk_body {
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
+    _Atomic bool retired; /* a swap has replaced it: it only has to leave */
 
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
@@ -136,8 +137,11 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
  * it had out is withdrawn or will be dropped. The caller then unpins for the body; with the last pin the areas go.
  */
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
-/* Has the endpoint bodies beside this one that have not ended? abandoned_only: ... that were abandoned. */
-bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only);
+/*
+ * Another body of the endpoint's, beside this one, that has not ended and may still use the window: one that was abandoned, or, if not
+ * abandoned_only, a candidate. Its incarnation; 0: there is none.
+ */
+uint32_t antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only);
 /* Asks the process to end; wakes it where it waits. False: it has ended. */
 bool antk_endpoint_stop(struct antk_endpoint *ep);
 

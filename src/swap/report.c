@@ -63,18 +63,15 @@ static uint64_t take(uint64_t *rest_ns, uint64_t wanted_ns)
 void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_after)
 {
     uint64_t work_ns[ANTK_ACTIVITIES] = {0};
-    if (s->old != s->c.requester && s->report.step_time_ns[ANT_SWAP_NOTIFY] != 0) {
+    if (s->old != s->c.requester && s->old_measured) {
         for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
             work_ns[activity] =
-                cpu_between(&s->old_before, &s->old_at_rest, (enum antk_activity)activity);
-        if (s->activity != ANTK_IDLE) {
-            work_ns[s->activity] +=
-                work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
-            work_ns[ANTK_IDLE] = 0;
-        }
+                cpu_between(&s->old_at_notice, &s->old_at_rest, (enum antk_activity)activity);
+        work_ns[s->activity] +=
+            work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
     }
-    uint64_t base_ns = work_ns[ANTK_IDLE] + all_cpu_between(&s->requester_before, requester_after);
-    if (antk_candidate_fate(&s->c) == ANTK_COMMITTED || s->start_ns != 0) /* else the new server did not say */
+    uint64_t base_ns = all_cpu_between(&s->requester_before, requester_after);
+    if (antk_candidate_fate(&s->c) == ANTK_COMMITTED || s->report.start_ns != 0) /* else the new server did not say */
         base_ns += all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns -
                    s->new_before.blocked_ns;
     uint64_t rest_ns = s->report.swap_ns;

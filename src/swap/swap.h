@@ -33,7 +33,8 @@ struct antk_swap {
     uint64_t transform_ns;  /* ... and the transformer before it */
     struct antk_ledger at_notice;
     enum antk_activity activity; /* of the old server at the notice */
-    struct antk_times requester_before, old_before, old_at_notice, old_at_rest, new_before, new_after;
+    bool old_measured;           /* old_at_rest is taken */
+    struct antk_times requester_before, old_at_notice, old_at_rest, new_before, new_after;
 };
 
 /* report.c */

@@ -10,20 +10,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRIES 12u                     /* of each way to fail */
-#define DEADLINE_NS INT64_C(2000000)  /* of swaps that are to miss it: what hangs, hangs for much longer */
+#define TRIES 12u /* of each way to fail */
+#define DEADLINE_NS                                                                                \
+    INT64_C(2000000) /* of swaps that are to miss it: what hangs, hangs for much longer */
 #define LONG_DEADLINE_NS INT64_C(20000000) /* time enough to come to where it hangs */
 
 static const struct model_config under_load = {
-    .clients = 6, .outstanding = 6, .pages_max = 4, .work_ns = 2000, .wait_ns = 60000, .seed = 4,
+    .clients = 6,
+    .outstanding = 6,
+    .pages_max = 4,
+    .work_ns = 2000,
+    .wait_ns = 60000,
+    .seed = 4,
 };
 
-static uint32_t version;    /* index in model_programs of the server that serves */
+static uint32_t version; /* index in model_programs of the server that serves */
 static uint32_t generation;
 
 static void open_core(const struct model_config *config)
 {
-    stress_boot(&(struct ant_config){.max_processes = 64, .pool_bytes = 32 << 20, .trace_events = STRESS_TRACE_EVENTS});
+    stress_boot(&(struct ant_config){
+        .max_processes = 64, .pool_bytes = 32 << 20, .trace_events = STRESS_TRACE_EVENTS});
     version = 0;
     generation = 1;
     model_open(config, version);
@@ -73,17 +80,18 @@ static void check_next_swap(const char *after)
     uint32_t to = (version + 1) % MODEL_PROGRAMS;
     int error = model_swap(to, NULL, &report);
 
-    if (STRESS_CHECK(error == 0, "%s: the next swap fails in step %s: %s", after, ant_swap_step_name(report.step),
-                     ant_strerror(error))) {
+    if (STRESS_CHECK(error == 0, "%s: the next swap fails in step %s: %s", after,
+                     ant_swap_step_name(report.step), ant_strerror(error))) {
         version = to;
         generation++;
-        STRESS_CHECK(report.generation == generation, "%s: generation %u, not %u", after, report.generation, generation);
+        STRESS_CHECK(report.generation == generation, "%s: generation %u, not %u", after,
+                     report.generation, generation);
         model_check_report(&report, &counted);
     }
 }
 
-static void check_rolled_back(const char *what, int error, const struct ant_swap_report *report, int expected,
-                              enum ant_swap_step first, enum ant_swap_step last)
+static void check_rolled_back(const char *what, int error, const struct ant_swap_report *report,
+                              int expected, enum ant_swap_step first, enum ant_swap_step last)
 {
     ant_pid nobody;
 
@@ -91,8 +99,10 @@ static void check_rolled_back(const char *what, int error, const struct ant_swap
     STRESS_CHECK(report->error == error, "%s: the report says %s", what, ant_strerror(report->error));
     STRESS_CHECK(report->step >= first && report->step <= last, "%s: failed in step %s", what,
                  ant_swap_step_name(report->step));
-    STRESS_CHECK(report->generation == generation, "%s: generation %u, not %u", what, report->generation, generation);
-    STRESS_CHECK(ant_lookup(MODEL_EXTRA, &nobody) == -ESRCH, "%s: the function id that it reserved is registered", what);
+    STRESS_CHECK(report->generation == generation, "%s: generation %u, not %u", what,
+                 report->generation, generation);
+    STRESS_CHECK(ant_lookup(MODEL_EXTRA, &nobody) == -ESRCH,
+                 "%s: the function id that it reserved is registered", what);
 }
 
 /* What abandoned servers hold comes back when they have called into the core. */
@@ -119,7 +129,8 @@ static uint32_t abandonments;
 static void fail_once(enum model_fault fault, uint64_t *random)
 {
     const char *name = model_fault_name(fault);
-    struct ant_swap_options options = {.start_timeout_ns = fault < MODEL_FAULTS ? DEADLINE_NS : LONG_DEADLINE_NS};
+    struct ant_swap_options options = {.start_timeout_ns =
+                                           fault < MODEL_FAULTS ? DEADLINE_NS : LONG_DEADLINE_NS};
     struct ant_swap_report report = {0};
     bool abandoned;
     int expected;
@@ -227,8 +238,8 @@ static void hold_server(struct hold *hold, uint32_t operation)
     hold->rq->operation = operation;
     STRESS_OK(ant_send(hold->rq));
     int error = ant_receive(&message, ANT_FOREVER);
-    STRESS_CHECK(error == 0 && message.kind == ANT_REQUEST && message.request->function == MODEL_GATE, "the gate: %s",
-                 ant_strerror(error));
+    STRESS_CHECK(error == 0 && message.kind == ANT_REQUEST && message.request->function == MODEL_GATE,
+                 "the gate: %s", ant_strerror(error));
     hold->gate = message.request;
 }
 
@@ -243,8 +254,8 @@ static void take_result(struct ant_request *rq, int expected)
     struct ant_message message = {0};
     int error = ant_receive(&message, ANT_FOREVER);
 
-    STRESS_CHECK(error == 0 && message.request == rq && rq->error == expected, "the held request: %s, %s",
-                 ant_strerror(error), ant_strerror(rq->error));
+    STRESS_CHECK(error == 0 && message.request == rq && rq->error == expected,
+                 "the held request: %s, %s", ant_strerror(error), ant_strerror(rq->error));
     STRESS_OK(ant_request_free(rq));
 }
 
@@ -262,7 +273,8 @@ static void an_old_server_that_does_not_give_up_its_loop_is_not_replaced(void **
 
         pause_a_little(&random);
         hold_server(&hold, MODEL_HOLD);
-        int error = ant_swap(MODEL_STORE, &model_programs[(version + 1) % MODEL_PROGRAMS], &options, &report);
+        int error =
+            ant_swap(MODEL_STORE, &model_programs[(version + 1) % MODEL_PROGRAMS], &options, &report);
         check_rolled_back("quiesce deadline", error, &report, -ETIMEDOUT, ANT_SWAP_NOTIFY, ANT_SWAP_LOOK);
         STRESS_CHECK(!report.abandoned, "a new server that was never started was abandoned");
         let_go(&hold);
@@ -316,7 +328,8 @@ static void a_requester_that_is_stopped_leaves_the_old_server_serving(void **unu
         hold_server(&hold, MODEL_HOLD);
         create_requester(&requester, MODEL_LOW_CLIENT_PRIORITY + 1);
         STRESS_OK(ant_stop(requester.pid, ANT_FOREVER, NULL));
-        check_rolled_back("requester stopped", requester.error, &requester.report, -ESHUTDOWN, ANT_SWAP_NOTIFY, ANT_SWAP_LOOK);
+        check_rolled_back("requester stopped", requester.error, &requester.report, -ESHUTDOWN,
+                          ANT_SWAP_NOTIFY, ANT_SWAP_LOOK);
         let_go(&hold);
         take_result(hold.rq, 0);
         check_served("requester stopped");
@@ -362,7 +375,8 @@ static void an_old_server_that_dies_takes_the_swap_with_it(void **unused)
     uint64_t random = 6;
 
     config.server_dies = true;
-    stress_boot(&(struct ant_config){.max_processes = 64, .pool_bytes = 32 << 20, .trace_events = STRESS_TRACE_EVENTS});
+    stress_boot(&(struct ant_config){
+        .max_processes = 64, .pool_bytes = 32 << 20, .trace_events = STRESS_TRACE_EVENTS});
     model_open(&config, 0);
     for (uint32_t i = 0; i < tries; i++) {
         static struct requester requester;
@@ -379,7 +393,8 @@ static void an_old_server_that_dies_takes_the_swap_with_it(void **unused)
             let_go(&hold);
             take_result(hold.rq, -EOWNERDEAD);
             STRESS_OK(ant_wait(requester.pid, ANT_FOREVER, NULL));
-            check_rolled_back("old server dead", requester.error, &requester.report, -ECANCELED, ANT_SWAP_NOTIFY, ANT_SWAP_LOOK);
+            check_rolled_back("old server dead", requester.error, &requester.report, -ECANCELED,
+                              ANT_SWAP_NOTIFY, ANT_SWAP_LOOK);
         } else { /* it is replaced, and its successor takes the request to die */
             struct ant_request *die;
             hold_server(&hold, MODEL_HOLD);
@@ -391,10 +406,12 @@ static void an_old_server_that_dies_takes_the_swap_with_it(void **unused)
             take_result(hold.rq, 0);
             take_result(die, -EOWNERDEAD);
             STRESS_OK(ant_wait(requester.pid, ANT_FOREVER, NULL));
-            STRESS_CHECK(requester.error == 0, "swapped before it could die: %s", ant_strerror(requester.error));
+            STRESS_CHECK(requester.error == 0, "swapped before it could die: %s",
+                         ant_strerror(requester.error));
         }
         int error = ant_swap(MODEL_STORE, &model_programs[1], NULL, NULL);
-        STRESS_CHECK(error == -ESRCH && ant_lookup(MODEL_STORE, &nobody) == -ESRCH, "a dead server: %s", ant_strerror(error));
+        STRESS_CHECK(error == -ESRCH && ant_lookup(MODEL_STORE, &nobody) == -ESRCH,
+                     "a dead server: %s", ant_strerror(error));
         model_join();
         model_serve_again(0);
     }
@@ -416,7 +433,8 @@ static void self_request(struct ant_server *self, struct ant_request *rq)
 
     memcpy(&to, rq->payload, sizeof to);
     if (to != NULL && self->generation == rq->operation) {
-        self_error = ant_swap(FN_SELF, to, NULL, NULL); /* returns only on failure; else the new one finds rq in service */
+        self_error = ant_swap(FN_SELF, to, NULL,
+                              NULL); /* returns only on failure; else the new one finds rq in service */
     }
     STRESS_OK(ant_reply(rq, (int32_t)self->generation));
 }
@@ -446,9 +464,12 @@ static void self_request_two(struct ant_server *self, struct ant_request *rq)
 static void a_server_swaps_itself(void **unused)
 {
     (void)unused;
-    static const struct ant_program one = {.abi = ANT_ABI, .version = 1, .name = "self", .start = self_start, .request = self_request};
-    static const struct ant_program broken = {.abi = ANT_ABI, .version = 9, .name = "self", .start = self_start, .request = self_request};
-    static const struct ant_program two = {.abi = ANT_ABI, .version = 2, .name = "self", .request = self_request_two};
+    static const struct ant_program one = {
+        .abi = ANT_ABI, .version = 1, .name = "self", .start = self_start, .request = self_request};
+    static const struct ant_program broken = {
+        .abi = ANT_ABI, .version = 9, .name = "self", .start = self_start, .request = self_request};
+    static const struct ant_program two = {
+        .abi = ANT_ABI, .version = 2, .name = "self", .request = self_request_two};
     const struct ant_program *to[] = {&broken, &two};
     uint32_t tries = stress_size(TRIES, 2);
 
@@ -465,8 +486,8 @@ static void a_server_swaps_itself(void **unused)
         memcpy(rq->payload, &to[0], sizeof to[0]);
         self_error = 0;
         STRESS_OK(ant_call(rq, ANT_FOREVER));
-        STRESS_CHECK(self_error == -EIO && rq->status == 1, "a broken one: %s, answered by %d", ant_strerror(self_error),
-                     rq->status);
+        STRESS_CHECK(self_error == -EIO && rq->status == 1, "a broken one: %s, answered by %d",
+                     ant_strerror(self_error), rq->status);
         self_error = 0;
         memcpy(rq->payload, &to[1], sizeof to[1]);
         STRESS_OK(ant_request_new(FN_SELF, &second));
@@ -474,8 +495,8 @@ static void a_server_swaps_itself(void **unused)
         STRESS_OK(ant_send(second));
         for (int j = 0; j < 2; j++) {
             STRESS_OK(ant_receive(&message, ANT_FOREVER));
-            STRESS_CHECK(message.request->status == 2 && message.request == (j ? second : rq), "answered by %d",
-                         message.request->status);
+            STRESS_CHECK(message.request->status == 2 && message.request == (j ? second : rq),
+                         "answered by %d", message.request->status);
             STRESS_OK(ant_request_free(message.request));
         }
         STRESS_CHECK(self_error == 0, "a good one: %s", ant_strerror(self_error));
@@ -506,7 +527,8 @@ static void swap_without_threads(void **unused)
         none = before;
         none.rlim_cur = 0;
         STRESS_CHECK(setrlimit(RLIMIT_NPROC, &none) == 0, "setrlimit: %s", strerror(errno));
-        int error = ant_swap(MODEL_STORE, &model_programs[(version + 1) % MODEL_PROGRAMS], NULL, &report);
+        int error =
+            ant_swap(MODEL_STORE, &model_programs[(version + 1) % MODEL_PROGRAMS], NULL, &report);
         STRESS_CHECK(setrlimit(RLIMIT_NPROC, &before) == 0, "setrlimit: %s", strerror(errno));
         check_rolled_back("no thread", error, &report, -EAGAIN, ANT_SWAP_CREATE, ANT_SWAP_CREATE);
         check_served("no thread");

@@ -52,7 +52,8 @@ static void fork_once(void)
         _exit(child_main());
     }
     pid_t waited = waitpid(child, &status, 0);
-    STRESS_CHECK(exited_with_0(waited, status), "fork: %d, status %x (0x200: the child is real-time, 0x300: it has the windows)",
+    STRESS_CHECK(exited_with_0(waited, status),
+                 "fork: %d, status %x (0x200: the child is real-time, 0x300: it has the windows)",
                  (int)waited, (unsigned)status);
     atomic_fetch_add(&forks.forked, 1);
 }
@@ -66,7 +67,8 @@ static void spawn_once(void)
 
     STRESS_CHECK(error == 0, "posix_spawnp: %s", strerror(error));
     pid_t waited = error == 0 ? waitpid(child, &status, 0) : -1;
-    STRESS_CHECK(exited_with_0(waited, status), "posix_spawn: %d, status %x", (int)waited, (unsigned)status);
+    STRESS_CHECK(exited_with_0(waited, status), "posix_spawn: %d, status %x", (int)waited,
+                 (unsigned)status);
     atomic_fetch_add(&forks.spawned, 1);
 }
 
@@ -113,7 +115,13 @@ static void areas_move_on_while_the_program_forks(void **unused)
 {
     (void)unused;
     const struct model_config config = {
-        .clients = 4, .outstanding = 6, .pages_max = 6, .huge_one_in = 100, .work_ns = 1000, .wait_ns = 100000, .rests = true,
+        .clients = 4,
+        .outstanding = 6,
+        .pages_max = 6,
+        .huge_one_in = 100,
+        .work_ns = 1000,
+        .wait_ns = 100000,
+        .rests = true,
         .seed = 5,
     };
     uint32_t outside = stress_size(FORKS, 5), inside = stress_size(FORKS / 4, 3), swaps = 0;
@@ -128,8 +136,9 @@ static void areas_move_on_while_the_program_forks(void **unused)
     assert_int_equal(ant_ica_alloc(1, &forks.area), 0);
     model_open(&config, 0);
     model_start();
-    STRESS_OK(ant_process_create(&(struct ant_process_options){.name = "insider", .priority = MODEL_LOW_CLIENT_PRIORITY},
-                                 insider, &inside, &pid));
+    STRESS_OK(ant_process_create(
+        &(struct ant_process_options){.name = "insider", .priority = MODEL_LOW_CLIENT_PRIORITY},
+        insider, &inside, &pid));
     atomic_store(&forks.go, true);
     while (!atomic_load(&forks.done)) {
         struct ant_swap_report report;
@@ -152,8 +161,8 @@ static void areas_move_on_while_the_program_forks(void **unused)
     close(forks.pipe[0]);
     close(forks.pipe[1]);
     stress_assert_clean();
-    print_message("%u forks, %u spawned, %u system(); %u swaps, %" PRIu64 " requests meanwhile\n", forks.forked,
-                  forks.spawned, forks.ran, swaps, sum.sent);
+    print_message("%u forks, %u spawned, %u system(); %u swaps, %" PRIu64 " requests meanwhile\n",
+                  forks.forked, forks.spawned, forks.ran, swaps, sum.sent);
     assert_int_equal(forks.forked, outside + inside);
     assert_true(sum.sent > outside);
 }

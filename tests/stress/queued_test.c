@@ -92,8 +92,8 @@ static void request(struct ant_server *self, struct ant_request *rq)
     } else {
         uint64_t *last = &state->last[rq->cookie >> 32];
         uint64_t sequence = rq->cookie & UINT32_MAX;
-        STRESS_CHECK(sequence == *last + 1, "sender %u: %" PRIu64 " after %" PRIu64, (uint32_t)(rq->cookie >> 32), sequence,
-                     *last);
+        STRESS_CHECK(sequence == *last + 1, "sender %u: %" PRIu64 " after %" PRIu64,
+                     (uint32_t)(rq->cookie >> 32), sequence, *last);
         *last = sequence;
         state->taken++;
     }
@@ -105,8 +105,8 @@ static void result(struct ant_server *self, struct ant_request *errand)
 {
     struct state *state = ant_state();
 
-    STRESS_CHECK(errand->error == 0 && errand->cookie == state->results, "result %" PRIu64 " came as %" PRIu64,
-                 errand->cookie, state->results);
+    STRESS_CHECK(errand->error == 0 && errand->cookie == state->results,
+                 "result %" PRIu64 " came as %" PRIu64, errand->cookie, state->results);
     STRESS_OK(ant_request_free(errand));
     if (++state->results == now.fanned_out) {
         memcpy(state->fan_out->payload, &self->generation, sizeof self->generation);
@@ -115,10 +115,10 @@ static void result(struct ant_server *self, struct ant_request *errand)
     }
 }
 
-#define PROGRAM(number)                                                                                                \
-    {                                                                                                                  \
-        .abi = ANT_ABI, .version = (number), .state_version = 1, .name = "queue", .start = start, .request = request,  \
-        .result = result                                                                                               \
+#define PROGRAM(number)                                                                            \
+    {                                                                                              \
+        .abi = ANT_ABI, .version = (number), .state_version = 1, .name = "queue", .start = start,  \
+        .request = request, .result = result                                                       \
     }
 
 static const struct ant_program programs[2] = {PROGRAM(1), PROGRAM(2)};
@@ -152,16 +152,19 @@ static int sender(void *argument)
     atomic_fetch_add(&now.all_sent, 1);
     for (uint32_t i = 0; i < me->count; i++) {
         int error = ant_receive(&message, ANT_FOREVER);
-        if (!STRESS_CHECK(error == 0 && message.kind == ANT_RESULT, "ant_receive: %s", ant_strerror(error))) {
+        if (!STRESS_CHECK(error == 0 && message.kind == ANT_RESULT, "ant_receive: %s",
+                          ant_strerror(error))) {
             return 1;
         }
         uint32_t generation;
         memcpy(&generation, message.request->payload, sizeof generation);
-        STRESS_CHECK(message.request->error == 0 && message.request->cookie ==
-                         ((uint64_t)me->number << 32 | (me->sent - me->count + i + 1)),
+        STRESS_CHECK(message.request->error == 0 &&
+                         message.request->cookie ==
+                             ((uint64_t)me->number << 32 | (me->sent - me->count + i + 1)),
                      "sender %u: result %" PRIx64 ": %s", me->number, message.request->cookie,
                      ant_strerror(message.request->error));
-        STRESS_CHECK(generation >= me->last_generation, "generation %u after %u", generation, me->last_generation);
+        STRESS_CHECK(generation >= me->last_generation, "generation %u after %u", generation,
+                     me->last_generation);
         me->first_generation = me->first_generation ? me->first_generation : generation;
         me->last_generation = generation;
         me->answered++;
@@ -229,10 +232,11 @@ static void free_result(uint32_t generation)
     uint32_t answered_by = 0;
     int error = ant_receive(&message, ANT_FOREVER);
 
-    if (STRESS_CHECK(error == 0 && message.kind == ANT_RESULT && message.request->error == 0, "ant_receive: %s",
-                     ant_strerror(error))) {
+    if (STRESS_CHECK(error == 0 && message.kind == ANT_RESULT && message.request->error == 0,
+                     "ant_receive: %s", ant_strerror(error))) {
         memcpy(&answered_by, message.request->payload, sizeof answered_by);
-        STRESS_CHECK(answered_by >= generation, "answered by generation %u, not %u", answered_by, generation);
+        STRESS_CHECK(answered_by >= generation, "answered by generation %u, not %u", answered_by,
+                     generation);
         STRESS_OK(ant_request_free(message.request));
     }
 }
@@ -257,13 +261,16 @@ static int open_core(void **unused)
     stress_forget();
     memset(&now, 0, sizeof now);
     memset(&requested, 0, sizeof requested);
-    stress_boot(&(struct ant_config){.pool_bytes = 96 << 20, .max_processes = 32, .trace_events = STRESS_TRACE_EVENTS, .priority = 30});
+    stress_boot(&(struct ant_config){
+        .pool_bytes = 96 << 20, .max_processes = 32, .trace_events = STRESS_TRACE_EVENTS, .priority = 30});
     free_before = stress_free_pages();
     requested.generation = 1;
     now.boot = ant_self();
     STRESS_OK(ant_function_add(FN_GATE));
-    STRESS_OK(ant_process_create(&(struct ant_process_options){.name = "sink", .priority = 25}, sink, NULL, &sink_pid));
-    STRESS_OK(ant_serve(FN_QUEUE, &programs[0], &(struct ant_server_options){.priority = 10}, &server_pid));
+    STRESS_OK(ant_process_create(&(struct ant_process_options){.name = "sink", .priority = 25},
+                                 sink, NULL, &sink_pid));
+    STRESS_OK(ant_serve(FN_QUEUE, &programs[0], &(struct ant_server_options){.priority = 10},
+                        &server_pid));
     return 0;
 }
 
@@ -293,30 +300,33 @@ static void round_of_requests(uint32_t requests)
         it->number = i;
         it->count = requests / SENDERS;
         it->first_generation = 0;
-        STRESS_OK(ant_process_create(&(struct ant_process_options){.name = "sender", .priority = 20}, sender, it, &it->pid));
+        STRESS_OK(ant_process_create(&(struct ant_process_options){.name = "sender", .priority = 20},
+                                     sender, it, &it->pid));
     }
     while (atomic_load(&now.all_sent) < SENDERS) {
         STRESS_OK(ant_sleep(ant_now() + 100000));
     }
     struct ant_process_info info = {0};
     STRESS_OK(ant_process_info(server_pid, &info));
-    STRESS_CHECK(info.queued_requests == requests / SENDERS * SENDERS, "%u requests queued", info.queued_requests);
+    STRESS_CHECK(info.queued_requests == requests / SENDERS * SENDERS, "%u requests queued",
+                 info.queued_requests);
     ant_pid pid = swap_behind_the_hold(SWAPS_IN_A_ROUND);
     STRESS_OK(ant_reply(gate, 0));
     STRESS_OK(ant_wait(pid, ANT_FOREVER, NULL));
     free_result(generation - 1); /* the held one was the old server's */
     for (uint32_t i = 0; i < SENDERS; i++) {
         STRESS_OK(ant_wait(now.senders[i].pid, ANT_FOREVER, NULL));
-        STRESS_CHECK(now.senders[i].first_generation >= generation, "the old server, %u, answered a queued request",
-                     now.senders[i].first_generation);
+        STRESS_CHECK(now.senders[i].first_generation >= generation,
+                     "the old server, %u, answered a queued request", now.senders[i].first_generation);
     }
     struct ant_swap_count *queued = &requested.first.queued_requests;
-    STRESS_CHECK(queued->at_notice == info.queued_requests && queued->arrived == 0 && queued->left == 0 &&
-                     queued->handed_over == info.queued_requests,
-                 "ledger: %u + %u - %u = %u", queued->at_notice, queued->arrived, queued->left, queued->handed_over);
+    STRESS_CHECK(queued->at_notice == info.queued_requests && queued->arrived == 0 &&
+                     queued->left == 0 && queued->handed_over == info.queued_requests,
+                 "ledger: %u + %u - %u = %u", queued->at_notice, queued->arrived, queued->left,
+                 queued->handed_over);
     STRESS_OK(ant_process_info(server_pid, &info));
-    STRESS_CHECK(info.queued_requests == 0 && info.in_service == 0, "left: %u queued, %u in service", info.queued_requests,
-                 info.in_service);
+    STRESS_CHECK(info.queued_requests == 0 && info.in_service == 0,
+                 "left: %u queued, %u in service", info.queued_requests, info.in_service);
 }
 
 static void queued_requests_are_answered_by_the_new_server_in_order(void **unused)
@@ -332,7 +342,8 @@ static void queued_requests_are_answered_by_the_new_server_in_order(void **unuse
         answered += now.senders[i].answered;
     }
     STRESS_CHECK(answered == requests / SENDERS * SENDERS * ROUNDS, "%u answered", answered);
-    print_message("%u rounds, %u requests answered, %u generations\n", ROUNDS, answered, requested.generation);
+    print_message("%u rounds, %u requests answered, %u generations\n", ROUNDS, answered,
+                  requested.generation);
 }
 
 static void queued_results_are_taken_by_the_new_server_in_order(void **unused)
@@ -355,19 +366,23 @@ static void queued_results_are_taken_by_the_new_server_in_order(void **unused)
         STRESS_OK(ant_wait(pid, ANT_FOREVER, NULL));
         free_result(generation); /* the new server answered what the old one kept */
         struct ant_swap_report *first = &requested.first;
-        STRESS_CHECK(first->queued_results.handed_over == now.fanned_out && first->in_service.handed_over == 1 &&
-                         first->outstanding.handed_over == 0,
-                     "handed over: %u results, %u in service, %u outstanding", first->queued_results.handed_over,
-                     first->in_service.handed_over, first->outstanding.handed_over);
+        STRESS_CHECK(first->queued_results.handed_over == now.fanned_out &&
+                         first->in_service.handed_over == 1 && first->outstanding.handed_over == 0,
+                     "handed over: %u results, %u in service, %u outstanding",
+                     first->queued_results.handed_over, first->in_service.handed_over,
+                     first->outstanding.handed_over);
     }
-    print_message("%u rounds of %u results, %u generations\n", ROUNDS, now.fanned_out, requested.generation);
+    print_message("%u rounds of %u results, %u generations\n", ROUNDS, now.fanned_out,
+                  requested.generation);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(queued_requests_are_answered_by_the_new_server_in_order, open_core, close_core),
-        cmocka_unit_test_setup_teardown(queued_results_are_taken_by_the_new_server_in_order, open_core, close_core),
+        cmocka_unit_test_setup_teardown(queued_requests_are_answered_by_the_new_server_in_order,
+                                        open_core, close_core),
+        cmocka_unit_test_setup_teardown(queued_results_are_taken_by_the_new_server_in_order,
+                                        open_core, close_core),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

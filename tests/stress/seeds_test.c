@@ -108,11 +108,12 @@ static void a_thousand_seeds_keep_the_promises(void **unused)
     for (uint32_t i = 1; i < seeds; i++) {
         assert_true(hashes[i] != hashes[i - 1]);
     }
-    print_message("%u seeds: %u swaps, %u rollbacks, %" PRIu64 " requests, %" PRIu64 " answered (%" PRIu64
-                  " late), %" PRIu64 " withdrawn, %zu events\n",
-                  seeds, sum.swaps, sum.rollbacks, sum.ledger.sent, sum.ledger.answered, sum.ledger.late,
-                  sum.ledger.withdrawn, sum.events);
-    assert_true(sum.swaps > seeds && sum.rollbacks > seeds && sum.ledger.withdrawn > seeds / 4 && sum.ledger.late > 0);
+    print_message("%u seeds: %u swaps, %u rollbacks, %" PRIu64 " requests, %" PRIu64
+                  " answered (%" PRIu64 " late), %" PRIu64 " withdrawn, %zu events\n",
+                  seeds, sum.swaps, sum.rollbacks, sum.ledger.sent, sum.ledger.answered,
+                  sum.ledger.late, sum.ledger.withdrawn, sum.events);
+    assert_true(sum.swaps > seeds && sum.rollbacks > seeds && sum.ledger.withdrawn > seeds / 4 &&
+                sum.ledger.late > 0);
 }
 
 int main(void)

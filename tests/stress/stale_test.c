@@ -23,7 +23,7 @@
 #define ACCESSES 100000u
 #define FN_KEEP 401u
 #define FN_PARTNER 402u
-#define AREAS 12u           /* that the prober hands out in a round */
+#define AREAS 12u /* that the prober hands out in a round */
 #define PROBES_A_ROUND 500u
 
 enum { GIVE, ANSWER, BACK };
@@ -87,13 +87,13 @@ static void probe_memory(volatile unsigned char *address, bool write, const char
             value = *address;
         }
         armed = 0;
-        STRESS_FAIL("%s of %s at %p did not fault, value %u", write ? "write" : "read", what, (void *)(uintptr_t)address,
-                    value);
+        STRESS_FAIL("%s of %s at %p did not fault, value %u", write ? "write" : "read", what,
+                    (void *)(uintptr_t)address, value);
         return;
     }
     STRESS_CHECK(fault_signal == probes.expected_signal, "%s raised signal %d", what, (int)fault_signal);
-    STRESS_CHECK(fault_address == (void *)(uintptr_t)address, "%s at %p: fault at %p", what, (void *)(uintptr_t)address,
-                 fault_address);
+    STRESS_CHECK(fault_address == (void *)(uintptr_t)address, "%s at %p: fault at %p", what,
+                 (void *)(uintptr_t)address, fault_address);
 }
 
 static void probe(unsigned char *address, size_t room, uint64_t *random, const char *what)
@@ -111,13 +111,13 @@ static void probe(unsigned char *address, size_t room, uint64_t *random, const c
         break;
     case SYSTEM_WRITE:
         done = write(probes.pipe[1], address, bytes);
-        STRESS_CHECK(done == -1 && errno == EFAULT, "write(2) of %zu bytes of %s: %zd, %s", bytes, what, done,
-                     strerror(errno));
+        STRESS_CHECK(done == -1 && errno == EFAULT, "write(2) of %zu bytes of %s: %zd, %s", bytes,
+                     what, done, strerror(errno));
         break;
     default:
         done = read(probes.zeros, address, bytes);
-        STRESS_CHECK(done == -1 && errno == EFAULT, "read(2) of %zu bytes into %s: %zd, %s", bytes, what, done,
-                     strerror(errno));
+        STRESS_CHECK(done == -1 && errno == EFAULT, "read(2) of %zu bytes into %s: %zd, %s", bytes,
+                     what, done, strerror(errno));
         break;
     }
 }
@@ -151,7 +151,8 @@ static int partner(void *unused)
     while (ant_receive(&message, ANT_FOREVER) == 0 && message.kind == ANT_REQUEST) {
         struct label label;
         memcpy(&label, message.request->payload, sizeof label);
-        STRESS_CHECK(model_matches(message.request->data, label.pages, label.key, false), "partner: other bytes");
+        STRESS_CHECK(model_matches(message.request->data, label.pages, label.key, false),
+                     "partner: other bytes");
         if (own != NULL) {
             STRESS_OK(ant_ica_free(own));
             own = NULL;
@@ -251,7 +252,9 @@ struct lost {
 static void give(struct lost *it, uint32_t number, uint64_t *random)
 {
     uint32_t draw = stress_below(random, 16);
-    size_t pages = draw == 0 ? 512 + stress_below(random, 200) : draw == 1 ? 300 : 1 + stress_below(random, 24);
+    size_t pages = draw == 0   ? 512 + stress_below(random, 200)
+                   : draw == 1 ? 300
+                               : 1 + stress_below(random, 24);
     struct label label = {stress_random(random), pages};
 
     *it = (struct lost){.held = {.pages = pages, .key = label.key}};
@@ -313,7 +316,8 @@ static void ask_for_answers(void)
 
 static uint64_t tried(void)
 {
-    return probes.tried[READ] + probes.tried[WRITE] + probes.tried[SYSTEM_WRITE] + probes.tried[SYSTEM_READ];
+    return probes.tried[READ] + probes.tried[WRITE] + probes.tried[SYSTEM_WRITE] +
+           probes.tried[SYSTEM_READ];
 }
 
 static void probe_a_round(uint64_t *random)
@@ -351,10 +355,10 @@ static void probe_all(uint32_t accesses)
     while (tried() < accesses) {
         probe_a_round(&random);
     }
-    print_message("%" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " + %" PRIu64 " system calls on stale addresses, %" PRIu64
-                  " moves meanwhile\n",
-                  probes.tried[READ], probes.tried[WRITE], probes.tried[SYSTEM_WRITE], probes.tried[SYSTEM_READ],
-                  atomic_load(&moves));
+    print_message("%" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " + %" PRIu64
+                  " system calls on stale addresses, %" PRIu64 " moves meanwhile\n",
+                  probes.tried[READ], probes.tried[WRITE], probes.tried[SYSTEM_WRITE],
+                  probes.tried[SYSTEM_READ], atomic_load(&moves));
 }
 
 /* --- CPUs -------------------------------------------------------------------------------------------------------------- */
@@ -487,8 +491,8 @@ static void *second_core(void *unused)
     }
     stop_pair(pair);
     error = ant_shutdown(&report);
-    STRESS_CHECK(error == 0 && report.areas_held == 0 && report.processes_abandoned == 0, "the second core: %s, %u areas",
-                 ant_strerror(error), report.areas_held);
+    STRESS_CHECK(error == 0 && report.areas_held == 0 && report.processes_abandoned == 0,
+                 "the second core: %s, %u areas", ant_strerror(error), report.areas_held);
     return NULL;
 }
 
@@ -520,8 +524,10 @@ static void stale_accesses_fault_while_another_core_moves_its_areas(void **unuse
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(stale_accesses_fault_while_another_cpu_moves_the_areas, prepare, clean_up),
-        cmocka_unit_test_setup_teardown(stale_accesses_fault_while_another_core_moves_its_areas, prepare, clean_up),
+        cmocka_unit_test_setup_teardown(stale_accesses_fault_while_another_cpu_moves_the_areas,
+                                        prepare, clean_up),
+        cmocka_unit_test_setup_teardown(stale_accesses_fault_while_another_core_moves_its_areas,
+                                        prepare, clean_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

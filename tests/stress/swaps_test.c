@@ -15,7 +15,13 @@ static void ten_thousand_swaps_lose_nothing(void **unused)
 {
     (void)unused;
     const struct model_config config = {
-        .clients = 16, .outstanding = 8, .pages_max = 6, .huge_one_in = 500, .work_ns = 2000, .wait_ns = 60000, .seed = 42,
+        .clients = 16,
+        .outstanding = 8,
+        .pages_max = 6,
+        .huge_one_in = 500,
+        .work_ns = 2000,
+        .wait_ns = 60000,
+        .seed = 42,
     };
     uint32_t swaps = stress_size(SWAPS, 100);
     struct model_swaps counted = {0};
@@ -29,7 +35,8 @@ static void ten_thousand_swaps_lose_nothing(void **unused)
 
         STRESS_OK(ant_sleep(ant_now() + stress_below(&random, 200000)));
         int error = model_swap((i + 1) % MODEL_PROGRAMS, NULL, &report);
-        if (!STRESS_CHECK(error == 0, "swap %u: %s in step %s", i, ant_strerror(error), ant_swap_step_name(report.step))) {
+        if (!STRESS_CHECK(error == 0, "swap %u: %s in step %s", i, ant_strerror(error),
+                          ant_swap_step_name(report.step))) {
             break;
         }
         STRESS_CHECK(report.generation == i + 2, "swap %u made generation %u", i, report.generation);
@@ -45,9 +52,10 @@ static void ten_thousand_swaps_lose_nothing(void **unused)
     stress_shutdown();
     stress_assert_clean();
 
-    print_message("%u swaps, %u under load (queued %u, results %u, in service %u, outstanding %u), %" PRIu64 " requests\n",
-                  counted.count, counted.under_load, counted.with_queued, counted.with_results, counted.in_service,
-                  counted.outstanding, sum.sent);
+    print_message("%u swaps, %u under load (queued %u, results %u, in service %u, outstanding %u), %" PRIu64
+                  " requests\n",
+                  counted.count, counted.under_load, counted.with_queued, counted.with_results,
+                  counted.in_service, counted.outstanding, sum.sent);
     /* A test that never swaps a busy server would show nothing. */
     assert_true(counted.count == swaps);
     assert_true(counted.under_load > swaps / 10);

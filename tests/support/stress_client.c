@@ -35,12 +35,13 @@ static struct slot *client_prepare(struct client *client)
         }
     }
     if (error != 0) {
-        STRESS_CHECK(error == -ENOMEM && config->short_of_memory, "client %u: no memory: %s", client->number,
-                     ant_strerror(error));
+        STRESS_CHECK(error == -ENOMEM && config->short_of_memory, "client %u: no memory: %s",
+                     client->number, ant_strerror(error));
         slot->rq = NULL;
         return NULL;
     }
-    slot->cookie = (uint64_t)client->number << 48 | (uint64_t)function << 40 | (client->sequence[function] + 1);
+    slot->cookie =
+        (uint64_t)client->number << 48 | (uint64_t)function << 40 | (client->sequence[function] + 1);
     if (slot->data != NULL) {
         model_fill(slot->data, slot->pages, slot->key);
     }
@@ -68,10 +69,13 @@ static void client_drop(struct client *client, struct slot *slot)
 /* Nothing has touched a request that nobody served. */
 static void client_check_untouched(struct client *client, struct slot *slot)
 {
-    STRESS_CHECK(slot->rq->cookie == slot->cookie && slot->rq->data == slot->data && order_of(slot->rq)->taken == 0,
-                 "client %u: a request came back changed, cookie %" PRIx64, client->number, slot->cookie);
+    STRESS_CHECK(slot->rq->cookie == slot->cookie && slot->rq->data == slot->data &&
+                     order_of(slot->rq)->taken == 0,
+                 "client %u: a request came back changed, cookie %" PRIx64, client->number,
+                 slot->cookie);
     STRESS_CHECK(slot->data == NULL || model_matches(slot->data, slot->pages, slot->key, false),
-                 "client %u: a data area came back changed, cookie %" PRIx64, client->number, slot->cookie);
+                 "client %u: a data area came back changed, cookie %" PRIx64, client->number,
+                 slot->cookie);
 }
 
 /* A result: is it all that it must be? */
@@ -79,9 +83,10 @@ static void client_take(struct client *client, struct slot *slot)
 {
     struct ant_request *rq = slot->rq;
 
-    STRESS_CHECK(rq->cookie == slot->cookie && rq->function == slot->function && rq->operation == (uint32_t)slot->key,
-                 "client %u: sent cookie %" PRIx64 " function %u, got cookie %" PRIx64 " function %u", client->number,
-                 slot->cookie, slot->function, rq->cookie, rq->function);
+    STRESS_CHECK(rq->cookie == slot->cookie && rq->function == slot->function &&
+                     rq->operation == (uint32_t)slot->key,
+                 "client %u: sent cookie %" PRIx64 " function %u, got cookie %" PRIx64 " function %u",
+                 client->number, slot->cookie, slot->function, rq->cookie, rq->function);
     if (rq->error != 0 && rq->data == NULL && slot->function == MODEL_READ) {
         slot->data = NULL; /* it was at the driver when the server died: that was the server's to keep or lose */
     }
@@ -93,10 +98,13 @@ static void client_take(struct client *client, struct slot *slot)
     } else if (rq->status == -ENOMEM && model.config.short_of_memory) {
         client->ledger.refused++;
     } else {
-        STRESS_CHECK(rq->status == (int32_t)client->number, "client %u: status %d", client->number, rq->status);
-        STRESS_CHECK(order_of(rq)->taken == 1, "client %u: served %u times", client->number, order_of(rq)->taken);
+        STRESS_CHECK(rq->status == (int32_t)client->number, "client %u: status %d", client->number,
+                     rq->status);
+        STRESS_CHECK(order_of(rq)->taken == 1, "client %u: served %u times", client->number,
+                     order_of(rq)->taken);
         STRESS_CHECK(slot->data == NULL || model_matches(slot->data, slot->pages, slot->key, true),
-                     "client %u: wrong bytes in an answer, cookie %" PRIx64, client->number, slot->cookie);
+                     "client %u: wrong bytes in an answer, cookie %" PRIx64, client->number,
+                     slot->cookie);
         client->ledger.answered++;
         client->ledger.late += slot->late;
     }
@@ -109,8 +117,8 @@ static bool client_was_sent(struct client *client, struct slot *slot, int error)
     switch (error) {
     case -ENOMEM:
     case -ESRCH:
-        STRESS_CHECK(error == -ENOMEM ? model.config.short_of_memory : model.config.server_dies, "client %u: send: %s",
-                     client->number, ant_strerror(error));
+        STRESS_CHECK(error == -ENOMEM ? model.config.short_of_memory : model.config.server_dies,
+                     "client %u: send: %s", client->number, ant_strerror(error));
         client_check_untouched(client, slot);
         client_drop(client, slot);
         return false;
@@ -146,18 +154,20 @@ static bool client_call(struct client *client)
         return error != -ESRCH;
     }
     if (error == -EINPROGRESS || error == -ETIMEDOUT) {
-        STRESS_CHECK(timeout_ns >= 0, "client %u: %s without a time limit", client->number, ant_strerror(error));
+        STRESS_CHECK(timeout_ns >= 0, "client %u: %s without a time limit", client->number,
+                     ant_strerror(error));
     }
     if (error == -EINPROGRESS) {
         slot->late = true;
     } else if (error == -ETIMEDOUT) {
-        STRESS_CHECK(slot->rq->error == error, "client %u: error %d in a request that timed out", client->number,
-                     slot->rq->error);
+        STRESS_CHECK(slot->rq->error == error, "client %u: error %d in a request that timed out",
+                     client->number, slot->rq->error);
         client_check_untouched(client, slot);
         client_drop(client, slot);
         client->ledger.withdrawn++;
     } else {
-        STRESS_CHECK(slot->rq->error == error, "client %u: ant_call %d, error %d", client->number, error, slot->rq->error);
+        STRESS_CHECK(slot->rq->error == error, "client %u: ant_call %d, error %d", client->number,
+                     error, slot->rq->error);
         client_take(client, slot);
     }
     return true;
@@ -183,8 +193,8 @@ static bool client_receive(struct client *client, int64_t timeout_ns)
     if (error == -ETIMEDOUT && timeout_ns >= 0) {
         return false;
     }
-    if (!STRESS_CHECK(error == 0 && message.kind == ANT_RESULT, "client %u: ant_receive: %s", client->number,
-                      ant_strerror(error))) {
+    if (!STRESS_CHECK(error == 0 && message.kind == ANT_RESULT, "client %u: ant_receive: %s",
+                      client->number, ant_strerror(error))) {
         client->busy = 0; /* the test has failed; let it end */
         return false;
     }
@@ -194,8 +204,8 @@ static bool client_receive(struct client *client, int64_t timeout_ns)
             return true;
         }
     }
-    STRESS_FAIL("client %u: a result that it does not wait for (twice?), cookie %" PRIx64, client->number,
-                 message.request->cookie);
+    STRESS_FAIL("client %u: a result that it does not wait for (twice?), cookie %" PRIx64,
+                client->number, message.request->cookie);
     return true;
 }
 
@@ -212,8 +222,8 @@ static void client_cancel(struct client *client)
         client_drop(client, slot);
         client->ledger.withdrawn++;
     } else {
-        STRESS_CHECK(error == -EINPROGRESS || error == -EALREADY, "client %u: ant_cancel: %s", client->number,
-                     ant_strerror(error));
+        STRESS_CHECK(error == -EINPROGRESS || error == -EALREADY, "client %u: ant_cancel: %s",
+                     client->number, ant_strerror(error));
     }
 }
 

@@ -130,7 +130,8 @@ static int misbehave(enum model_fault fault)
 
 static bool fault_in_transformer(enum model_fault fault)
 {
-    return fault == MODEL_TRANSFORM_ERROR || fault == MODEL_TRANSFORM_EXIT || fault == MODEL_TRANSFORM_SLEEPS;
+    return fault == MODEL_TRANSFORM_ERROR || fault == MODEL_TRANSFORM_EXIT ||
+           fault == MODEL_TRANSFORM_SLEEPS;
 }
 
 static int fault_start(struct ant_server *self)
@@ -139,11 +140,13 @@ static int fault_start(struct ant_server *self)
     return misbehave((enum model_fault)(self->program->version - FAULT_VERSION));
 }
 
-static int fault_transform(struct ant_server *self, const void *old_state, size_t old_bytes, void **new_state)
+static int fault_transform(struct ant_server *self, const void *old_state, size_t old_bytes,
+                           void **new_state)
 {
     STRESS_CHECK(old_state != NULL && old_bytes > 0, "the transformer was given no state");
     int error = ant_ica_alloc(2, new_state);
-    STRESS_CHECK(error == 0 || model.config.short_of_memory, "ant_ica_alloc in a transformer: %s", ant_strerror(error));
+    STRESS_CHECK(error == 0 || model.config.short_of_memory, "ant_ica_alloc in a transformer: %s",
+                 ant_strerror(error));
     leave_traces(self);
     return misbehave((enum model_fault)(self->program->version - FAULT_VERSION));
 }
@@ -154,9 +157,17 @@ static const struct ant_transformer fault_transformers[] = {{1, FAULT_LAYOUT, fa
 const char *model_fault_name(enum model_fault fault)
 {
     static const char *const names[MODEL_FAULTS_REAL] = {
-        "start returns an error",     "start exits",         "start sleeps",         "start computes",
-        "start takes every page",     "transformer returns an error", "transformer exits",
-        "transformer sleeps",         "start blocks outside the core", "start spins", "start returns too late",
+        "start returns an error",
+        "start exits",
+        "start sleeps",
+        "start computes",
+        "start takes every page",
+        "transformer returns an error",
+        "transformer exits",
+        "transformer sleeps",
+        "start blocks outside the core",
+        "start spins",
+        "start returns too late",
     };
     return fault < MODEL_FAULTS_REAL ? names[fault] : "?";
 }
@@ -169,9 +180,15 @@ const struct ant_program *model_faulty(enum model_fault fault, uint32_t program,
 
     if (it->abi == 0) { /* once: an abandoned thread may be looking at it */
         *it = (struct ant_program){
-            .abi = ANT_ABI, .version = FAULT_VERSION + fault, .state_version = layout, .name = "faulty",
-            .start = fault_start, .request = server_request, .result = server_result,
-            .transformers = fault_transformers, .transformer_count = 2,
+            .abi = ANT_ABI,
+            .version = FAULT_VERSION + fault,
+            .state_version = layout,
+            .name = "faulty",
+            .start = fault_start,
+            .request = server_request,
+            .result = server_result,
+            .transformers = fault_transformers,
+            .transformer_count = 2,
         };
     }
     switch (fault) {

@@ -94,14 +94,15 @@ static void check_server_count(void)
     for (uint32_t f = 0; f < MODEL_FUNCTIONS; f++) {
         served += totals.served[f];
     }
-    STRESS_CHECK(served == sum.answered + sum.refused, "the server counts %" PRIu64 ", the clients %" PRIu64 " + %" PRIu64,
-                 served, sum.answered, sum.refused);
+    STRESS_CHECK(served == sum.answered + sum.refused,
+                 "the server counts %" PRIu64 ", the clients %" PRIu64 " + %" PRIu64, served,
+                 sum.answered, sum.refused);
     STRESS_CHECK(totals.kept == 0, "the server still keeps %u requests", totals.kept);
     for (uint32_t c = 0; c < model.config.clients && !model.config.withdraw; c++) {
         for (uint32_t f = 0; f < MODEL_FUNCTIONS; f++) {
             STRESS_CHECK(totals.last[c][f] == model.clients[c].sequence[f],
-                         "client %u, function %u: sent up to %" PRIu64 ", served up to %" PRIu64, c, f,
-                         model.clients[c].sequence[f], totals.last[c][f]);
+                         "client %u, function %u: sent up to %" PRIu64 ", served up to %" PRIu64, c,
+                         f, model.clients[c].sequence[f], totals.last[c][f]);
         }
     }
 }
@@ -114,8 +115,8 @@ void model_join(void)
         const struct model_ledger *ledger = &model.clients[i].ledger;
         uint64_t results = ledger->answered + ledger->refused + ledger->withdrawn + ledger->dropped;
         STRESS_CHECK(ledger->sent == results && model.clients[i].busy == 0,
-                     "client %u: sent %" PRIu64 ", got %" PRIu64 ", still waits for %u", i, ledger->sent, results,
-                     model.clients[i].busy);
+                     "client %u: sent %" PRIu64 ", got %" PRIu64 ", still waits for %u", i,
+                     ledger->sent, results, model.clients[i].busy);
     }
     if (!model.config.server_dies) {
         check_server_count();
@@ -139,13 +140,14 @@ size_t model_quiet_pages(void)
         STRESS_OK(ant_ica_stats(&stats));
         STRESS_OK(ant_process_info(model.server, &server));
         STRESS_OK(ant_process_info(model.driver, &driver));
-        quiet = server.pages == expected && driver.pages == 0 && stats.free_pages + expected == model.free_before;
+        quiet = server.pages == expected && driver.pages == 0 &&
+                stats.free_pages + expected == model.free_before;
         if (!quiet) {
             STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS));
         }
     }
-    STRESS_CHECK(quiet, "%zu pages free, %zu were before; the server has %zu, not %zu, the driver %zu", stats.free_pages,
-                 model.free_before, server.pages, expected, driver.pages);
+    STRESS_CHECK(quiet, "%zu pages free, %zu were before; the server has %zu, not %zu, the driver %zu",
+                 stats.free_pages, model.free_before, server.pages, expected, driver.pages);
     return stats.free_pages;
 }
 
@@ -158,7 +160,8 @@ void model_close(void)
     }
     STRESS_OK(ant_stop(model.driver, JOIN_TIMEOUT_NS, NULL));
     size_t free_pages = stress_free_pages();
-    STRESS_CHECK(free_pages == model.free_before, "%zu pages free, %zu before", free_pages, model.free_before);
+    STRESS_CHECK(free_pages == model.free_before, "%zu pages free, %zu before", free_pages,
+                 model.free_before);
 }
 
 /* --- Swapping ----------------------------------------------------------------------------------------------------------- */
@@ -176,8 +179,8 @@ int model_swap(uint32_t to, const struct ant_swap_options *options, struct ant_s
 static void check_count(const char *what, const struct ant_swap_count *count, uint32_t generation)
 {
     STRESS_CHECK(count->at_notice + count->arrived - count->left == count->handed_over,
-                 "generation %u, %s: %u + %u - %u is not %u", generation, what, count->at_notice, count->arrived, count->left,
-                 count->handed_over);
+                 "generation %u, %s: %u + %u - %u is not %u", generation, what, count->at_notice,
+                 count->arrived, count->left, count->handed_over);
 }
 
 void model_check_report(const struct ant_swap_report *report, struct model_swaps *swaps)
@@ -188,18 +191,20 @@ void model_check_report(const struct ant_swap_report *report, struct model_swaps
     check_count("queued results", &report->queued_results, generation);
     check_count("in service", &report->in_service, generation);
     check_count("outstanding", &report->outstanding, generation);
-    STRESS_CHECK(report->error == 0 && report->step >= ANT_SWAP_RETURN, "generation %u: error %d, step %d", generation,
-                 report->error, (int)report->step);
-    STRESS_CHECK(report->swap_ns == report->base_ns + report->request_work_ns + report->result_work_ns +
-                                        report->higher_priority_ns,
-                 "generation %u: %" PRIu64 " ns are not %" PRIu64 " + %" PRIu64 " + %" PRIu64 " + %" PRIu64, generation,
-                 report->swap_ns, report->base_ns, report->request_work_ns, report->result_work_ns,
-                 report->higher_priority_ns);
-    STRESS_CHECK(report->swap_ns == report->step_time_ns[ANT_SWAP_RETURN] - report->step_time_ns[ANT_SWAP_REQUEST],
+    STRESS_CHECK(report->error == 0 && report->step >= ANT_SWAP_RETURN,
+                 "generation %u: error %d, step %d", generation, report->error, (int)report->step);
+    STRESS_CHECK(report->swap_ns == report->base_ns + report->request_work_ns +
+                                        report->result_work_ns + report->higher_priority_ns,
+                 "generation %u: %" PRIu64 " ns are not %" PRIu64 " + %" PRIu64 " + %" PRIu64
+                 " + %" PRIu64,
+                 generation, report->swap_ns, report->base_ns, report->request_work_ns,
+                 report->result_work_ns, report->higher_priority_ns);
+    STRESS_CHECK(report->swap_ns ==
+                     report->step_time_ns[ANT_SWAP_RETURN] - report->step_time_ns[ANT_SWAP_REQUEST],
                  "generation %u: swap_ns is not from step 1 to step 11", generation);
     STRESS_CHECK(report->transform_ns + report->start_ns <= report->blackout_ns,
-                 "generation %u: blackout %" PRIu64 " ns, but transformer %" PRIu64 " and start %" PRIu64, generation,
-                 report->blackout_ns, report->transform_ns, report->start_ns);
+                 "generation %u: blackout %" PRIu64 " ns, but transformer %" PRIu64 " and start %" PRIu64,
+                 generation, report->blackout_ns, report->transform_ns, report->start_ns);
     for (int step = ANT_SWAP_CREATE; step <= ANT_SWAP_RETURN; step++) {
         STRESS_CHECK(report->step_time_ns[step] >= report->step_time_ns[step - 1],
                      "generation %u: step %d before step %d", generation, step, step - 1);
@@ -263,7 +268,6 @@ void model_answer(void *area, size_t pages)
         }
     }
 }
-
 
 /* --- Work and WAIT ---------------------------------------------------------------------------------------------------- */
 

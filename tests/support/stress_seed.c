@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #define EVENTS 65536u
-#define ENTRIES 16384u /* of the audit's table; a power of two, at least twice the requests of a run */
+#define ENTRIES                                                                                    \
+    16384u /* of the audit's table; a power of two, at least twice the requests of a run */
 
 /* --- The audit ------------------------------------------------------------------------------------------------------- */
 
@@ -38,17 +39,20 @@ static struct entry *entry_of(uint64_t cookie)
 /* The order in which the server receives: by client and function, from the cookie. */
 static void audit_order(uint64_t cookie, uint64_t latest[MODEL_CLIENTS_MAX][MODEL_FUNCTIONS])
 {
-    uint64_t *last = &latest[model_cookie_client(cookie) % MODEL_CLIENTS_MAX][(cookie >> 40) % MODEL_FUNCTIONS];
+    uint64_t *last =
+        &latest[model_cookie_client(cookie) % MODEL_CLIENTS_MAX][(cookie >> 40) % MODEL_FUNCTIONS];
 
-    STRESS_CHECK(model_cookie_sequence(cookie) > *last, "trace: %" PRIx64 " received after number %" PRIu64, cookie, *last);
+    STRESS_CHECK(model_cookie_sequence(cookie) > *last,
+                 "trace: %" PRIx64 " received after number %" PRIu64, cookie, *last);
     *last = model_cookie_sequence(cookie);
 }
 
 static void audit_event(const struct ant_event *event, uint64_t latest[MODEL_CLIENTS_MAX][MODEL_FUNCTIONS])
 {
     uint64_t cookie = (uint64_t)event->b;
-    bool request = event->kind == ANT_EVENT_SEND || event->kind == ANT_EVENT_RECEIVE || event->kind == ANT_EVENT_REPLY ||
-                   event->kind == ANT_EVENT_RESULT || event->kind == ANT_EVENT_CANCEL;
+    bool request = event->kind == ANT_EVENT_SEND || event->kind == ANT_EVENT_RECEIVE ||
+                   event->kind == ANT_EVENT_REPLY || event->kind == ANT_EVENT_RESULT ||
+                   event->kind == ANT_EVENT_CANCEL;
 
     if (!request || cookie == 0) {
         return; /* the test's own requests have the cookie 0 */
@@ -59,25 +63,28 @@ static void audit_event(const struct ant_event *event, uint64_t latest[MODEL_CLI
         it->sent++;
         break;
     case ANT_EVENT_RECEIVE:
-        STRESS_CHECK(it->sent == 1 && it->received == 0 && it->cancelled == 0, "trace: %" PRIx64 " received (sent %u)", cookie,
-                     it->sent);
+        STRESS_CHECK(it->sent == 1 && it->received == 0 && it->cancelled == 0,
+                     "trace: %" PRIx64 " received (sent %u)", cookie, it->sent);
         it->received++;
         if ((cookie & (MODEL_SWALLOWED | MODEL_ERRAND)) == 0) {
             audit_order(cookie, latest);
         }
         break;
     case ANT_EVENT_REPLY:
-        STRESS_CHECK(it->received == 1 && it->replied == 0, "trace: %" PRIx64 " replied (received %u)", cookie, it->received);
+        STRESS_CHECK(it->received == 1 && it->replied == 0,
+                     "trace: %" PRIx64 " replied (received %u)", cookie, it->received);
         it->replied++;
         break;
     case ANT_EVENT_RESULT:
-        STRESS_CHECK(it->sent == 1 && it->replied == it->received, "trace: %" PRIx64 " has its result (sent %u, replied %u)",
-                     cookie, it->sent, it->replied);
+        STRESS_CHECK(it->sent == 1 && it->replied == it->received,
+                     "trace: %" PRIx64 " has its result (sent %u, replied %u)", cookie, it->sent,
+                     it->replied);
         it->results++;
         break;
     default:
-        STRESS_CHECK(it->sent == 1 && it->received == 0, "trace: %" PRIx64 " withdrawn (sent %u, received %u)", cookie,
-                     it->sent, it->received);
+        STRESS_CHECK(it->sent == 1 && it->received == 0,
+                     "trace: %" PRIx64 " withdrawn (sent %u, received %u)", cookie, it->sent,
+                     it->received);
         it->cancelled++;
         break;
     }
@@ -92,8 +99,10 @@ static uint64_t audit_trace(size_t count)
     memset(entries, 0, sizeof entries);
     memset(latest, 0, sizeof latest);
     for (size_t i = 0; i < count; i++) {
-        STRESS_CHECK(events[i].number == i, "trace: event %" PRIu64 " as number %zu", events[i].number, i);
-        STRESS_CHECK(i == 0 || events[i].time_ns >= events[i - 1].time_ns, "trace: event %zu goes back in time", i);
+        STRESS_CHECK(events[i].number == i, "trace: event %" PRIu64 " as number %zu",
+                     events[i].number, i);
+        STRESS_CHECK(i == 0 || events[i].time_ns >= events[i - 1].time_ns,
+                     "trace: event %zu goes back in time", i);
         audit_event(&events[i], latest);
     }
     for (size_t i = 0; i < ENTRIES; i++) {
@@ -104,8 +113,8 @@ static uint64_t audit_trace(size_t count)
         bool swallowed = (it->cookie & MODEL_SWALLOWED) != 0;
         uint32_t ends = it->results + it->cancelled;
         STRESS_CHECK(it->sent == 1 && (swallowed ? ends <= 1 : ends == 1),
-                     "trace: %" PRIx64 " sent %u, received %u, replied %u, results %u, withdrawn %u", it->cookie, it->sent,
-                     it->received, it->replied, it->results, it->cancelled);
+                     "trace: %" PRIx64 " sent %u, received %u, replied %u, results %u, withdrawn %u",
+                     it->cookie, it->sent, it->received, it->replied, it->results, it->cancelled);
         requests += (it->cookie & (MODEL_SWALLOWED | MODEL_ERRAND)) == 0;
     }
     return requests;
@@ -145,12 +154,14 @@ static struct model_config draw_config(uint64_t seed, uint64_t *random)
 }
 
 /* One swap: good, broken, or good with deadlines that may be too short. */
-static void swap_once(uint64_t *random, uint32_t *version, uint32_t *generation, struct seed_outcome *outcome, bool exhaust)
+static void swap_once(uint64_t *random, uint32_t *version, uint32_t *generation,
+                      struct seed_outcome *outcome, bool exhaust)
 {
     struct ant_swap_options options = {0};
     struct ant_swap_report report = {0};
     struct model_swaps counted = {0};
-    uint32_t draw = stress_below(random, 100), to = (*version + 1 + stress_below(random, MODEL_PROGRAMS)) % MODEL_PROGRAMS;
+    uint32_t draw = stress_below(random, 100),
+             to = (*version + 1 + stress_below(random, MODEL_PROGRAMS)) % MODEL_PROGRAMS;
     int error, expected = 0;
     bool abandoned = false;
 
@@ -162,15 +173,16 @@ static void swap_once(uint64_t *random, uint32_t *version, uint32_t *generation,
         const struct ant_program *program = model_faulty(fault, *version, &expected, &abandoned);
         options.start_timeout_ns = 1000000;
         error = ant_swap(MODEL_STORE, program, &options, &report);
-        STRESS_CHECK(error == expected || error == -ETIMEDOUT, "%s: %s", model_fault_name(fault), ant_strerror(error));
+        STRESS_CHECK(error == expected || error == -ETIMEDOUT, "%s: %s", model_fault_name(fault),
+                     ant_strerror(error));
     } else {
         if (draw < 55) {
             options.quiesce_timeout_ns = 1 + (int64_t)stress_below(random, 20000);
             expected = -ETIMEDOUT;
         }
         error = model_swap(to, &options, &report);
-        STRESS_CHECK(error == 0 || error == expected || (error == -ENOMEM && exhaust), "swap: %s in step %s",
-                     ant_strerror(error), ant_swap_step_name(report.step));
+        STRESS_CHECK(error == 0 || error == expected || (error == -ENOMEM && exhaust),
+                     "swap: %s in step %s", ant_strerror(error), ant_swap_step_name(report.step));
     }
     if (error == 0) {
         *version = to;
@@ -179,10 +191,11 @@ static void swap_once(uint64_t *random, uint32_t *version, uint32_t *generation,
         model_check_report(&report, &counted);
     } else {
         outcome->rollbacks++;
-        STRESS_CHECK(report.step < ANT_SWAP_HAND_OVER && report.error == error, "rolled back in step %d: %s",
-                     (int)report.step, ant_strerror(report.error));
+        STRESS_CHECK(report.step < ANT_SWAP_HAND_OVER && report.error == error,
+                     "rolled back in step %d: %s", (int)report.step, ant_strerror(report.error));
     }
-    STRESS_CHECK(report.generation == *generation, "generation %u, not %u", report.generation, *generation);
+    STRESS_CHECK(report.generation == *generation, "generation %u, not %u", report.generation,
+                 *generation);
 }
 
 /* Servers that hang hold on to their pages until they wake, 30 ms later at most. */
@@ -194,8 +207,13 @@ static void outlast_the_abandoned(void)
 void seed_run(uint64_t seed, int trace_fd, struct seed_outcome *outcome)
 {
     const struct ant_config config = {
-        .machine = ANT_MACHINE_VIRTUAL, .log = ANT_LOG_ERROR, .pool_bytes = 4 << 20, .max_processes = 48,
-        .stack_bytes = 256 << 10, .seed = seed, .trace_events = EVENTS,
+        .machine = ANT_MACHINE_VIRTUAL,
+        .log = ANT_LOG_ERROR,
+        .pool_bytes = 4 << 20,
+        .max_processes = 48,
+        .stack_bytes = 256 << 10,
+        .seed = seed,
+        .trace_events = EVENTS,
     };
     uint64_t random = stress_mix(seed);
     struct model_config model = draw_config(seed, &random);
@@ -223,15 +241,17 @@ void seed_run(uint64_t seed, int trace_fd, struct seed_outcome *outcome)
     STRESS_OK(ant_trace_read(events, EVENTS, &count));
     outcome->events = count;
     uint64_t requests = audit_trace(count);
-    STRESS_CHECK(requests == outcome->ledger.sent, "the trace tells of %" PRIu64 " requests, the clients of %" PRIu64, requests,
+    STRESS_CHECK(requests == outcome->ledger.sent,
+                 "the trace tells of %" PRIu64 " requests, the clients of %" PRIu64, requests,
                  outcome->ledger.sent);
     if (trace_fd >= 0) {
         STRESS_OK(ant_trace_write(trace_fd));
         outcome->hash = hash_file(trace_fd);
     }
     error = ant_shutdown(&left);
-    STRESS_CHECK(error == 0 && left.processes_asked == 0 && left.processes_abandoned == 0 && left.areas_held == 0 &&
-                     left.requests_unanswered == 0,
-                 "ant_shutdown: %s, left over: %u processes, %u abandoned, %u areas, %u requests", ant_strerror(error),
-                 left.processes_asked, left.processes_abandoned, left.areas_held, left.requests_unanswered);
+    STRESS_CHECK(error == 0 && left.processes_asked == 0 && left.processes_abandoned == 0 &&
+                     left.areas_held == 0 && left.requests_unanswered == 0,
+                 "ant_shutdown: %s, left over: %u processes, %u abandoned, %u areas, %u requests",
+                 ant_strerror(error), left.processes_asked, left.processes_abandoned,
+                 left.areas_held, left.requests_unanswered);
 }

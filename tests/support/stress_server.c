@@ -12,8 +12,8 @@ static void driver_reply(struct ant_request *rq)
 {
     if (rq->data != NULL) {
         struct order *order = order_of(rq);
-        STRESS_CHECK(model_matches(rq->data, order->pages, order->key, false), "the driver got other bytes, cookie %" PRIx64,
-                     rq->cookie);
+        STRESS_CHECK(model_matches(rq->data, order->pages, order->key, false),
+                     "the driver got other bytes, cookie %" PRIx64, rq->cookie);
         model_answer(rq->data, order->pages);
     }
     STRESS_OK(ant_reply(rq, 0));
@@ -39,7 +39,8 @@ int driver_main(void *unused)
             }
             flush = count == 4;
         } else if (error != -ETIMEDOUT && !(error == 0 && message.kind == ANT_STOP)) {
-            STRESS_FAIL("driver: ant_receive: %s, kind %d", ant_strerror(error), error ? -1 : (int)message.kind);
+            STRESS_FAIL("driver: ant_receive: %s, kind %d", ant_strerror(error),
+                        error ? -1 : (int)message.kind);
             return 1;
         }
         while (flush && count > 0) {
@@ -54,7 +55,8 @@ int driver_main(void *unused)
 /* --- The server ------------------------------------------------------------------------------------------------------ */
 
 /* Marks the slots of what was sent to the driver. -> how many there are; they must be in the order sent, if `ordered`. */
-static size_t mark_errands(uint32_t layout, const void *state, enum ant_pending_kind kind, bool ordered, bool *marks)
+static size_t mark_errands(uint32_t layout, const void *state, enum ant_pending_kind kind,
+                           bool ordered, bool *marks)
 {
     static struct ant_pending errands[KEPT_MAX]; /* one new server at a time */
     uint64_t before = 0;
@@ -65,9 +67,10 @@ static size_t mark_errands(uint32_t layout, const void *state, enum ant_pending_
         uint64_t ticket = errands[i].cookie & ~MODEL_ERRAND;
         uint32_t slot = (uint32_t)(errands[i].cookie % KEPT_MAX);
         STRESS_CHECK(kept_at(layout, state, slot).ticket == ticket && errands[i].function == MODEL_DRIVER,
-                     "kind %d: cookie %" PRIx64 ", function %u: nothing is kept for it", (int)kind, errands[i].cookie,
-                     errands[i].function);
-        STRESS_CHECK(!ordered || ticket > before, "outstanding: ticket %" PRIu64 " after %" PRIu64, ticket, before);
+                     "kind %d: cookie %" PRIx64 ", function %u: nothing is kept for it", (int)kind,
+                     errands[i].cookie, errands[i].function);
+        STRESS_CHECK(!ordered || ticket > before, "outstanding: ticket %" PRIu64 " after %" PRIu64,
+                     ticket, before);
         before = ticket;
         marks[slot] = true;
     }
@@ -91,15 +94,15 @@ static void check_inheritance(uint32_t layout, const void *state)
     size_t answered = mark_errands(layout, state, ANT_ANSWERED, false, out);
     STRESS_OK(ant_pending(ANT_IN_SERVICE, in_service, KEPT_MAX, &serving));
     STRESS_CHECK(serving == kept && outstanding + answered >= kept,
-                 "%zu in service, %zu outstanding, %zu answered, but the state keeps %u", serving, outstanding, answered,
-                 kept);
+                 "%zu in service, %zu outstanding, %zu answered, but the state keeps %u", serving,
+                 outstanding, answered, kept);
     for (size_t i = 0; i < serving && i < KEPT_MAX; i++) {
         for (uint32_t slot = 0; slot < KEPT_MAX; slot++) {
             struct kept entry = kept_at(layout, state, slot);
             if (entry.rq == in_service[i].request) {
                 STRESS_CHECK(out[slot] && entry.cookie == in_service[i].cookie && entry.ticket > before,
-                             "in service %zu: ticket %" PRIu64 " after %" PRIu64 ", its errand is %s", i, entry.ticket, before,
-                             out[slot] ? "out" : "lost");
+                             "in service %zu: ticket %" PRIu64 " after %" PRIu64 ", its errand is %s",
+                             i, entry.ticket, before, out[slot] ? "out" : "lost");
                 before = entry.ticket;
                 found++;
             }
@@ -129,7 +132,8 @@ static int server_start(struct ant_server *self)
         }
         return error ? error : ant_function_add(MODEL_TOTALS);
     }
-    if (!STRESS_CHECK(layout_is(layout, self->state), "generation %u has no state of layout %u", self->generation, layout)) {
+    if (!STRESS_CHECK(layout_is(layout, self->state), "generation %u has no state of layout %u",
+                      self->generation, layout)) {
         return -EINVAL;
     }
     STRESS_CHECK(model_matches(annex_at(layout, self->state), ANNEX_PAGES, ANNEX_KEY, false),
@@ -217,7 +221,8 @@ void server_request(struct ant_server *self, struct ant_request *rq)
     }
     uint64_t *last = last_at(layout, state, client, function);
     STRESS_CHECK(model.config.withdraw ? sequence > *last : sequence == *last + 1,
-                 "client %u, function %u: %" PRIu64 " was served after %" PRIu64, client, function, sequence, *last);
+                 "client %u, function %u: %" PRIu64 " was served after %" PRIu64, client, function,
+                 sequence, *last);
     *last = sequence;
     served_set(layout, state, function, served_at(layout, state, function) + 1);
 
@@ -227,8 +232,8 @@ void server_request(struct ant_server *self, struct ant_request *rq)
     order->generation = self->generation;
     some_work(rq->cookie);
     if (rq->data != NULL) {
-        STRESS_CHECK(model_matches(rq->data, order->pages, order->key, false), "the server got other bytes, cookie %" PRIx64,
-                     rq->cookie);
+        STRESS_CHECK(model_matches(rq->data, order->pages, order->key, false),
+                     "the server got other bytes, cookie %" PRIx64, rq->cookie);
     }
     if (rq->function == MODEL_STORE) {
         if (rq->data != NULL) {
@@ -239,7 +244,8 @@ void server_request(struct ant_server *self, struct ant_request *rq)
     }
     int error = send_errand(layout, state, rq);
     if (error != 0) {
-        STRESS_CHECK(error == -ENOMEM && model.config.short_of_memory, "request to the driver: %s", ant_strerror(error));
+        STRESS_CHECK(error == -ENOMEM && model.config.short_of_memory, "request to the driver: %s",
+                     ant_strerror(error));
         STRESS_OK(ant_reply(rq, -ENOMEM));
     }
 }
@@ -252,7 +258,8 @@ void server_result(struct ant_server *self, struct ant_request *errand)
     struct kept kept = kept_at(layout, state, slot);
 
     if (!STRESS_CHECK(kept.rq != NULL && (kept.ticket | MODEL_ERRAND) == errand->cookie,
-                      "generation %u: a result that nobody waits for, cookie %" PRIx64, self->generation, errand->cookie)) {
+                      "generation %u: a result that nobody waits for, cookie %" PRIx64,
+                      self->generation, errand->cookie)) {
         return;
     }
     STRESS_CHECK(errand->error == 0 && errand->function == MODEL_DRIVER, "driver: %s, function %u",
@@ -278,10 +285,12 @@ static int two_to_one(struct ant_server *self, const void *old_state, size_t old
 
 static const struct ant_transformer transformers[] = {{1, 2, one_to_two}, {2, 1, two_to_one}};
 
-#define PROGRAM(number, layout)                                                                                        \
-    {                                                                                                                  \
-        .abi = ANT_ABI, .version = (number), .state_version = (layout), .name = "model", .start = server_start,        \
-        .request = server_request, .result = server_result, .transformers = transformers, .transformer_count = 2,      \
+#define PROGRAM(number, layout)                                                                    \
+    {                                                                                              \
+        .abi = ANT_ABI, .version = (number), .state_version = (layout), .name = "model",           \
+        .start = server_start, .request = server_request, .result = server_result,                 \
+        .transformers = transformers, .transformer_count = 2,                                      \
     }
 
-const struct ant_program model_programs[MODEL_PROGRAMS] = {PROGRAM(1, 1), PROGRAM(2, 1), PROGRAM(3, 2), PROGRAM(4, 2)};
+const struct ant_program model_programs[MODEL_PROGRAMS] = {PROGRAM(1, 1), PROGRAM(2, 1),
+                                                           PROGRAM(3, 2), PROGRAM(4, 2)};

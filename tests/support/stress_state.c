@@ -41,7 +41,7 @@ size_t pages_of(size_t bytes)
 
 bool layout_is(uint32_t layout, const void *state)
 {
-    return state != NULL && (layout == 1   ? ((const struct layout_one *)state)->magic == LAYOUT_ONE_MAGIC
+    return state != NULL && (layout == 1 ? ((const struct layout_one *)state)->magic == LAYOUT_ONE_MAGIC
                              : layout == 2 ? ((const struct layout_two *)state)->magic == LAYOUT_TWO_MAGIC
                                            : false);
 }
@@ -59,7 +59,8 @@ uint64_t *tickets_at(uint32_t layout, void *state)
 
 void *annex_at(uint32_t layout, const void *state)
 {
-    return layout == 1 ? ((const struct layout_one *)state)->annex : ((const struct layout_two *)state)->annex;
+    return layout == 1 ? ((const struct layout_one *)state)->annex
+                       : ((const struct layout_two *)state)->annex;
 }
 
 uint64_t served_at(uint32_t layout, const void *state, uint32_t function)
@@ -85,8 +86,9 @@ struct kept kept_at(uint32_t layout, const void *state, uint32_t slot)
 {
     const struct layout_two *two = state;
 
-    return layout == 1 ? ((const struct layout_one *)state)->kept[slot]
-                       : (struct kept){two->kept_rq[slot], two->kept_cookie[slot], two->kept_ticket[slot]};
+    return layout == 1
+               ? ((const struct layout_one *)state)->kept[slot]
+               : (struct kept){two->kept_rq[slot], two->kept_cookie[slot], two->kept_ticket[slot]};
 }
 
 void kept_set(uint32_t layout, void *state, uint32_t slot, struct kept kept)
@@ -125,8 +127,10 @@ void layout_begin(uint32_t layout, void *state, void *annex)
 
 int layout_convert(uint32_t from, uint32_t to, const void *old_state, size_t old_bytes, void **new_state)
 {
-    if (!STRESS_CHECK(layout_is(from, old_state), "the transformer was given a state that is not of layout %u", from) ||
-        !STRESS_CHECK(old_bytes == pages_of(layout_bytes(from)) * ANT_PAGE_BYTES, "old state of %zu bytes", old_bytes)) {
+    if (!STRESS_CHECK(layout_is(from, old_state),
+                      "the transformer was given a state that is not of layout %u", from) ||
+        !STRESS_CHECK(old_bytes == pages_of(layout_bytes(from)) * ANT_PAGE_BYTES,
+                      "old state of %zu bytes", old_bytes)) {
         return -EINVAL;
     }
     void *state;
@@ -140,8 +144,9 @@ int layout_convert(uint32_t from, uint32_t to, const void *old_state, size_t old
     for (uint32_t f = 0; f < MODEL_FUNCTIONS; f++) {
         served_set(to, state, f, served_at(from, old_state, f));
         for (uint32_t c = 0; c < MODEL_CLIENTS_MAX; c++) {
-            *last_at(to, state, c, f) = from == 1 ? ((const struct layout_one *)old_state)->last[c][f]
-                                                  : ((const struct layout_two *)old_state)->last[f][c];
+            *last_at(to, state, c, f) = from == 1
+                                            ? ((const struct layout_one *)old_state)->last[c][f]
+                                            : ((const struct layout_two *)old_state)->last[f][c];
         }
     }
     for (uint32_t slot = 0; slot < KEPT_MAX; slot++) {
