@@ -13,7 +13,9 @@
 
 #include "samples.h"
 
-enum { WINDOW = 4 }; /* requests that a client keeps out which does not wait for each */
+enum {
+    WINDOW = 4
+}; /* requests that a client keeps out which does not wait for each */
 
 /* What the whole demo is doing; the main thread writes it, the clients read it. */
 enum phase {

@@ -48,7 +48,9 @@ double demo_wall_s(void);
 /* Remembers the first call that failed and should not have. Returns whether this one did. */
 bool demo_failed(struct demo *demo, const char *call, int error);
 
-enum { HEX_BYTES = 2 * SHA256_DIGEST_SIZE + 1 };
+enum {
+    HEX_BYTES = 2 * SHA256_DIGEST_SIZE + 1
+};
 
 /* The hexadecimal form of a SHA-256; text has room for HEX_BYTES. */
 const char *demo_hex(const uint8_t *sha256, char *text);

@@ -14,7 +14,9 @@
 
 #include "protocol.h"
 
-enum { CACHE_BLOCKS = 64 };
+enum {
+    CACHE_BLOCKS = 64
+};
 
 /* The clients' open files, and the disk's sizes. */
 struct file_table {

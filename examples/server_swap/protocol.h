@@ -9,12 +9,23 @@
 
 #include <ant/ant.h>
 
-enum { FN_FILE = 1, FN_DISK = 2 };
+enum {
+    FN_FILE = 1,
+    FN_DISK = 2
+};
 
 /* Higher runs first, as in the paper: swap requester, driver, OS server, clients. */
-enum { PRIORITY_CLIENT = 10, PRIORITY_SERVER = 20, PRIORITY_DISK = 30, PRIORITY_REQUESTER = 40 };
+enum {
+    PRIORITY_CLIENT = 10,
+    PRIORITY_SERVER = 20,
+    PRIORITY_DISK = 30,
+    PRIORITY_REQUESTER = 40
+};
 
-enum { MAX_CLIENTS = 256, MAX_BLOCK_BYTES = 1 << 20 };
+enum {
+    MAX_CLIENTS = 256,
+    MAX_BLOCK_BYTES = 1 << 20
+};
 
 /*
  * To the file server.
@@ -22,12 +33,16 @@ enum { MAX_CLIENTS = 256, MAX_BLOCK_BYTES = 1 << 20 };
  * READ   fills the data area with one block; the status is how many bytes that are, or a negative errno value.
  * CLOSE  gives the handle back.
  */
-enum file_operation { FILE_OPEN = 1, FILE_READ, FILE_CLOSE };
+enum file_operation {
+    FILE_OPEN = 1,
+    FILE_READ,
+    FILE_CLOSE
+};
 
 struct file_message {
-    uint64_t sequence; /* client: 1, 2, 3, ... over everything it asks for */
-    uint64_t expected; /* server: the sequence number whose turn it was, by the server's own books */
-    uint64_t block;    /* client, READ */
+    uint64_t sequence;    /* client: 1, 2, 3, ... over everything it asks for */
+    uint64_t expected;    /* server: the sequence number whose turn it was, by the server's own books */
+    uint64_t block;       /* client, READ */
     uint64_t file_bytes;  /* server, OPEN */
     uint32_t block_bytes; /* server, OPEN */
     uint32_t handle;      /* server, OPEN; client, READ and CLOSE */
@@ -40,7 +55,10 @@ struct file_message {
  * INFO  answers with the sizes.
  * READ  fills the data area; the status is how many bytes were read, or a negative errno value.
  */
-enum disk_operation { DISK_INFO = 1, DISK_READ };
+enum disk_operation {
+    DISK_INFO = 1,
+    DISK_READ
+};
 
 struct disk_message {
     uint64_t offset;      /* READ: where */

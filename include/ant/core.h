@@ -17,19 +17,19 @@ ANT_BEGIN_DECLS
 
 /* What runs the processes: see docs/machine.md. */
 enum ant_machine {
-    ANT_MACHINE_AUTO, /* fifo where it is permitted, else other */
-    ANT_MACHINE_FIFO, /* SCHED_FIFO threads on the configured CPUs; -EPERM where it is not permitted */
+    ANT_MACHINE_AUTO,    /* fifo where it is permitted, else other */
+    ANT_MACHINE_FIFO,    /* SCHED_FIFO threads on the configured CPUs; -EPERM where it is not permitted */
     ANT_MACHINE_OTHER,   /* ordinary scheduling: priorities are kept but not enforced */
     ANT_MACHINE_VIRTUAL, /* one thread at a time, deterministic, on a virtual clock */
 };
 
 /* How areas are carried between windows, and what a stale access does: see docs/ica.md. */
 enum ant_mover {
-    ANT_MOVER_AUTO, /* strict; where the kernel refuses it, strict-mremap; under ThreadSanitizer, copy */
-    ANT_MOVER_STRICT, /* UFFDIO_MOVE (Linux 6.8): a stale access raises SIGBUS, a system call given one gets EFAULT */
+    ANT_MOVER_AUTO,          /* strict; where the kernel refuses it, strict-mremap; under ThreadSanitizer, copy */
+    ANT_MOVER_STRICT,        /* UFFDIO_MOVE (Linux 6.8): a stale access raises SIGBUS, a system call given one gets EFAULT */
     ANT_MOVER_STRICT_MREMAP, /* mprotect and mremap: a stale access raises SIGSEGV, a system call given one gets EFAULT */
-    ANT_MOVER_FLAT, /* one window for all: nothing moves, ownership is checked in calls only, stale accesses are not caught */
-    ANT_MOVER_COPY, /* copies the bytes; a stale access raises SIGSEGV */
+    ANT_MOVER_FLAT,          /* one window for all: nothing moves, ownership is checked in calls only, stale accesses are not caught */
+    ANT_MOVER_COPY,          /* copies the bytes; a stale access raises SIGSEGV */
 };
 
 enum ant_log_level {
@@ -53,16 +53,16 @@ struct ant_config {
     enum ant_machine machine;
     enum ant_mover mover;
     enum ant_log_level log;
-    size_t pool_bytes; /* 2 MiB up to 1 TiB, rounded up to whole 2 MiB; default 64 MiB */
-    bool prefault; /* populate the whole pool at boot instead of 2 MiB at a time as it is used */
-    uint32_t max_processes; /* 2 to 65,535 processes at once; default 1,024. Each reserves addresses for a window as large as the pool */
-    size_t stack_bytes; /* stack of a process unless its options say otherwise; 64 KiB up; default 1 MiB of addresses, resident as used */
-    int priority;       /* of the first process; default ANT_PRIORITY_MIN */
-    int rt_base;        /* `fifo`: 1 to 38; default ANT_RT_BASE_DEFAULT */
-    const int *cpus; /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
-    size_t cpu_count;    /* how many; at most 64 */
-    uint64_t seed;       /* `virtual`: draws choices among equals; 0: first-in first-out */
-    size_t trace_events; /* how many of the latest events to keep; default 0: no trace */
+    size_t pool_bytes;           /* 2 MiB up to 1 TiB, rounded up to whole 2 MiB; default 64 MiB */
+    bool prefault;               /* populate the whole pool at boot instead of 2 MiB at a time as it is used */
+    uint32_t max_processes;      /* 2 to 65,535 processes at once; default 1,024. Each reserves addresses for a window as large as the pool */
+    size_t stack_bytes;          /* stack of a process unless its options say otherwise; 64 KiB up; default 1 MiB of addresses, resident as used */
+    int priority;                /* of the first process; default ANT_PRIORITY_MIN */
+    int rt_base;                 /* `fifo`: 1 to 38; default ANT_RT_BASE_DEFAULT */
+    const int *cpus;             /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
+    size_t cpu_count;            /* how many; at most 64 */
+    uint64_t seed;               /* `virtual`: draws choices among equals; 0: first-in first-out */
+    size_t trace_events;         /* how many of the latest events to keep; default 0: no trace */
     int64_t shutdown_timeout_ns; /* how long ant_shutdown waits for the other processes to end; default 5 s */
 };
 
@@ -81,9 +81,9 @@ struct ant_info {
 
 /* What was still there when a core ended. The first process's own areas count too. */
 struct ant_shutdown_report {
-    uint32_t processes_asked; /* processes that still ran and were asked to end */
+    uint32_t processes_asked;     /* processes that still ran and were asked to end */
     uint32_t processes_abandoned; /* of those, and of new servers given up by a swap: threads that did not end in time */
-    uint32_t areas_held; /* areas that some process still held when the shutdown began, requests included */
+    uint32_t areas_held;          /* areas that some process still held when the shutdown began, requests included */
     size_t pages_held;
     uint32_t requests_unanswered; /* requests that were queued or in service when the shutdown began */
 };

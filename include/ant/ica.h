@@ -16,7 +16,7 @@ ANT_BEGIN_DECLS
 
 /* Is an area contiguous in the real memory of the host? (In the pool, the emulated machine's real memory, it always is.) */
 enum ant_contiguity {
-    ANT_CONTIGUITY_NO, /* it lies in several runs of host frames, or is not wholly resident */
+    ANT_CONTIGUITY_NO,       /* it lies in several runs of host frames, or is not wholly resident */
     ANT_CONTIGUITY_EXPECTED, /* it was cut from one transparent huge page; this user may not look at frame numbers */
     ANT_CONTIGUITY_VERIFIED, /* one run of host frames, read from the kernel's page map just now */
 };

@@ -24,10 +24,10 @@ ANT_BEGIN_DECLS
  * needs it has copied when the request was sent, and it restores function, operation and cookie with the result.
  */
 struct ant_request {
-    uint32_t function;  /* client: whom to ask; not 0 */
-    uint32_t operation; /* client: what to do; the server's own numbering */
-    uint64_t cookie;    /* client: comes back with the result; the server sees it too */
-    void *data; /* both: the data area that goes along, or NULL; the core translates the address */
+    uint32_t function;      /* client: whom to ask; not 0 */
+    uint32_t operation;     /* client: what to do; the server's own numbering */
+    uint64_t cookie;        /* client: comes back with the result; the server sees it too */
+    void *data;             /* both: the data area that goes along, or NULL; the core translates the address */
     uint64_t data_bytes;    /* both: how much of it means something; the core does not look */
     ant_pid peer;           /* core: for the server the client's id, for the client the server's */
     uint32_t payload_bytes; /* both: how much of payload means something; the core does not look */
@@ -39,9 +39,9 @@ struct ant_request {
 
 enum ant_message_kind {
     ANT_REQUEST, /* a request for one of the caller's function ids; answer it with ant_reply */
-    ANT_RESULT, /* the result of an asynchronous request of the caller's; the request is its own again */
-    ANT_SWAP, /* the caller is to be replaced: ant_swap_accept (swap.h) */
-    ANT_STOP, /* the caller is to end */
+    ANT_RESULT,  /* the result of an asynchronous request of the caller's; the request is its own again */
+    ANT_SWAP,    /* the caller is to be replaced: ant_swap_accept (swap.h) */
+    ANT_STOP,    /* the caller is to end */
 };
 
 struct ant_message {
@@ -92,7 +92,7 @@ ANT_API int ant_request_free(struct ant_request *rq);
  *   -EDEADLK  the caller itself serves rq->function: it would wait for itself
  *   -ENOMEM   the host cannot move the areas now
  * Errors, after it was sent; rq is the caller's again, rq->error tells the same:
- *   -EOWNERDEAD the server ended without answering
+ *   -EOWNERDEAD the server ended without answering; rq->data is NULL if it had already given that area away
  *   -ESHUTDOWN  the server was stopped before it answered
  *   -ETIMEDOUT  the time limit passed while the request was still queued; it was withdrawn
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set; it was withdrawn
@@ -184,7 +184,7 @@ enum ant_pending_kind {
 
 struct ant_pending {
     struct ant_request *request; /* in service: the request; else the address at which it is, or will be, back */
-    uint64_t cookie; /* as the client sent it */
+    uint64_t cookie;             /* as the client sent it */
     uint32_t function;
     uint32_t operation;
     ant_pid peer; /* in service: the client; else the server */

@@ -17,7 +17,7 @@ struct ant_program;
 /* Why `start` is called. */
 enum ant_start_reason {
     ANT_START_FRESH, /* by ant_serve: there is no state yet */
-    ANT_START_SWAP, /* by ant_swap: state, requests and function ids of a predecessor are waiting */
+    ANT_START_SWAP,  /* by ant_swap: state, requests and function ids of a predecessor are waiting */
 };
 
 /* What a program's callbacks are given. The core writes it; context is the program's. */
@@ -26,9 +26,9 @@ struct ant_server {
     enum ant_start_reason reason;
     uint32_t function;   /* the function id that it was first created under */
     uint32_t generation; /* 1 for a fresh one; during a swap's `start` the one that it will have */
-    const void *state; /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only */
-    size_t state_bytes; /* its length, in whole pages */
-    void *context;      /* for whatever does not outlive this generation; NULL at first */
+    const void *state;   /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only */
+    size_t state_bytes;  /* its length, in whole pages */
+    void *context;       /* for whatever does not outlive this generation; NULL at first */
 };
 
 /*
@@ -56,7 +56,8 @@ struct ant_program {
     uint32_t version;       /* the program's own, for reports */
     uint32_t state_version; /* the layout of its state: same number, same layout */
     const char *name;
-    /* Makes it ready: allocates its state (ant_state_set), or takes over its predecessor's. Not 0: it will not serve. May be NULL. */
+    /* Makes it ready: allocates its state (ant_state_set), or takes over its predecessor's. Not 0 (a negative errno value;
+     * anything else counts as -EINVAL): it will not serve. May be NULL. */
     int (*start)(struct ant_server *self);
     /* A request to answer. */
     void (*request)(struct ant_server *self, struct ant_request *rq);
@@ -94,7 +95,7 @@ struct ant_server_options {
  *   -EAGAIN     max_processes run already, or the host has no thread to give
  *   -ENOMEM     no memory or no addresses
  *   -EOWNERDEAD it ended in `start`
- *   -ETIMEDOUT  `start` took longer than start_timeout_ns; it is abandoned (see ant_swap)
+ *   -ETIMEDOUT  `start` took longer than start_timeout_ns; if it hangs outside the core, it is abandoned (see ant_swap)
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN  the core is shutting down, or the caller was asked to stop
  *   -EPERM      the calling thread is no process

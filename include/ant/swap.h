@@ -30,8 +30,8 @@ enum ant_swap_step {
 
 /* A field that is 0 has its default. */
 struct ant_swap_options {
-    int64_t quiesce_timeout_ns; /* from the notice until the old server gives up its loop; default 5 s */
-    int64_t start_timeout_ns; /* for transformer and `start` together; default 5 s */
+    int64_t quiesce_timeout_ns;                 /* from the notice until the old server gives up its loop; default 5 s */
+    int64_t start_timeout_ns;                   /* for transformer and `start` together; default 5 s */
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
 };
@@ -52,9 +52,9 @@ struct ant_swap_report {
     uint32_t old_version, new_version;
     uint64_t step_time_ns[13]; /* [1] to [12]: when each step was reached; 0: not (yet). [0] is unused */
     uint64_t swap_ns;          /* from step 1 to step 11: the paper's swap time */
-    uint64_t blackout_ns; /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive */
-    uint64_t transform_ns; /* of the blackout: in the transformer */
-    uint64_t start_ns;     /* of the blackout: in `start` */
+    uint64_t blackout_ns;      /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive */
+    uint64_t transform_ns;     /* of the blackout: in the transformer */
+    uint64_t start_ns;         /* of the blackout: in `start` */
     /* Where swap_ns went; the four add up to it. */
     uint64_t base_ns;            /* the swap's own work, `start` and transformer included */
     uint64_t request_work_ns;    /* the old server was finishing a request */
@@ -62,7 +62,7 @@ struct ant_swap_report {
     uint64_t higher_priority_ns; /* others ran, or the parties waited for the processor */
     struct ant_swap_count queued_requests, queued_results, in_service, outstanding;
     size_t state_bytes; /* of the state handed over */
-    bool abandoned; /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
+    bool abandoned;     /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
     uint32_t swallowed; /* rolled back: requests that the new server had sent, whose results will be dropped */
 };
 
@@ -88,8 +88,9 @@ struct ant_swap_report {
  *   -ENOMEM    no memory
  *   -EPERM     the calling thread is no process
  * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed:
- *   -ETIMEDOUT a time limit passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung;
- *              the new server is abandoned: it ends when it next calls into the core, and cannot commit
+ *   -ETIMEDOUT a time limit passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung.
+ *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
+ *              calls into the core, and cannot commit
  *   -EOWNERDEAD the new server ended in `start`
  *   -ECANCELED the old server ended before it gave up its loop; its function ids are gone
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set

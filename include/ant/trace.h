@@ -27,7 +27,7 @@ enum ant_event_kind {
 
 struct ant_event {
     uint64_t time_ns;
-    uint64_t number; /* counts up from 0 at boot; a gap: that event was overwritten while it was read */
+    uint64_t number;  /* counts up from 0 at boot; a gap: that event was overwritten while it was read */
     uint32_t process; /* index of the process that made it */
     enum ant_event_kind kind;
     int64_t a, b;

@@ -126,6 +126,18 @@ static void end_body(struct antk_body *self, int status)
     }
 }
 
+/* A waiter is gone from its stack as soon as it is told. */
+static void wake_waiters(struct antk_core *core, struct antk_waiter *waiter)
+{
+    while (waiter) {
+        struct antk_waiter *next = waiter->next;
+        struct antk_body *body = waiter->body;
+        atomic_store(&waiter->done, true);
+        antk_unpark(core->machine, &body->thread);
+        waiter = next;
+    }
+}
+
 static int body_main(void *arg)
 {
     struct antk_body *self = arg;
@@ -136,7 +148,9 @@ static int body_main(void *arg)
     end_body(self, status);
     antk_functions_leave_thread();
     antk_self = NULL;
+    struct antk_waiter *waiters = antk_endpoint_bury(self->endpoint);
     antk_unpin(self->endpoint);
+    wake_waiters(core, waiters);
     if (unlist_body(core, self, true)) {
         antk_core_put(core); /* its shutdown has not waited for this thread */
         return 0;

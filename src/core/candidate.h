@@ -9,7 +9,11 @@
 
 #include "core/core.h"
 
-enum antk_fate { ANTK_PENDING, ANTK_COMMITTED, ANTK_CANCELLED };
+enum antk_fate {
+    ANTK_PENDING,
+    ANTK_COMMITTED,
+    ANTK_CANCELLED
+};
 
 struct antk_candidate;
 
@@ -31,12 +35,12 @@ struct antk_candidate {
     struct antk_body *requester;
     struct antk_body *body;
     _Atomic uint32_t refs;
-    _Atomic uint32_t fate; /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
-    _Atomic bool go;       /* it may begin */
-    _Atomic bool ended;    /* after cancellation: its thread has left and its things are freed */
-    bool abandoned;        /* core->lock: nobody waits for it to end */
-    bool own_state;        /* it will have this state instead of its predecessor's: */
-    uint32_t state;        /* frame, or ANTK_NO_FRAME for none */
+    _Atomic uint32_t fate;      /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
+    _Atomic bool go;            /* it may begin */
+    _Atomic bool ended;         /* after cancellation: its thread has left and its things are freed */
+    bool abandoned;             /* core->lock: nobody waits for it to end */
+    bool own_state;             /* it will have this state instead of its predecessor's: */
+    uint32_t state;             /* frame, or ANTK_NO_FRAME for none */
     _Atomic uint32_t swallowed; /* requests it had sent whose results will be dropped */
 };
 

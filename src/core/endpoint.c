@@ -141,25 +141,6 @@ bool antk_endpoint_stop(struct antk_endpoint *ep)
     return living;
 }
 
-static void wake_waiters(struct antk_endpoint *ep)
-{
-    for (;;) {
-        antk_lock(&ep->lock);
-        struct antk_waiter *waiter = ep->waiters;
-        struct antk_body *body = NULL;
-        if (waiter) {
-            ep->waiters = waiter->next;
-            waiter->status = ep->ended_status;
-            body = waiter->body;
-            atomic_store(&waiter->done, true);
-        }
-        antk_unlock(&ep->lock);
-        if (!body)
-            return;
-        antk_unpark(ep->core->machine, &body->thread);
-    }
-}
-
 uint32_t antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only)
 {
     uint32_t incarnation = 0;
@@ -189,10 +170,23 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     if (antk_endpoint_shared(ep, antk_self, false) == 0) /* else it is done with the last pin */
         antk_areas_sweep(ep, 0, false);
     antk_lock(&ep->lock);
-    ep->ended_generation = generation_of(atomic_load(&ep->pins));
     ep->ended_status = status;
     antk_unlock(&ep->lock);
-    wake_waiters(ep);
+}
+
+struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep)
+{
+    struct antk_waiter *waiters = NULL;
+    antk_lock(&ep->lock);
+    if (ep->closed) {
+        ep->ended_generation = generation_of(atomic_load(&ep->pins));
+        waiters = ep->waiters;
+        ep->waiters = NULL;
+        for (struct antk_waiter *waiter = waiters; waiter; waiter = waiter->next)
+            waiter->status = ep->ended_status;
+    }
+    antk_unlock(&ep->lock);
+    return waiters;
 }
 
 static int info_of(struct antk_endpoint *ep, struct ant_process_info *info)

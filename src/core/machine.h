@@ -24,7 +24,12 @@
 struct antk_machine;
 
 /* What a process is doing, as ant_receive sees it; decides where its processor time is booked. */
-enum antk_activity { ANTK_IDLE, ANTK_REQUEST_WORK, ANTK_RESULT_WORK, ANTK_ACTIVITIES };
+enum antk_activity {
+    ANTK_IDLE,
+    ANTK_REQUEST_WORK,
+    ANTK_RESULT_WORK,
+    ANTK_ACTIVITIES
+};
 
 /* Processor time by activity (real machines book all of it under ANTK_IDLE), and time spent blocked while watched. */
 struct antk_times {
@@ -54,7 +59,12 @@ struct antk_thread {
     _Atomic uint64_t watched_blocked_ns;
 
     /* virtual only; guarded by the baton */
-    enum { ANTK_GONE, ANTK_READY, ANTK_RUNNING, ANTK_BLOCKED } state;
+    enum {
+        ANTK_GONE,
+        ANTK_READY,
+        ANTK_RUNNING,
+        ANTK_BLOCKED
+    } state;
     _Atomic uint32_t baton; /* futex word: 1 = it is this thread's turn */
     bool preempted;         /* it stands at the head of its level because it lost the processor */
     int park_result;

@@ -70,28 +70,32 @@ static int ended_status(struct antk_core *core, ant_pid pid, int *status)
     return 0;
 }
 
-static void forget_waiter(struct antk_endpoint *ep, struct antk_waiter *waiter)
+/* False: it has been taken off the list already, to be woken. */
+static bool forget_waiter(struct antk_endpoint *ep, struct antk_waiter *waiter)
 {
     antk_lock(&ep->lock);
     for (struct antk_waiter **link = &ep->waiters; *link; link = &(*link)->next) {
         if (*link == waiter) {
             *link = waiter->next;
-            break;
+            antk_unlock(&ep->lock);
+            return true;
         }
     }
     antk_unlock(&ep->lock);
+    return false;
 }
 
 static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64_t deadline_ns, int *status)
 {
     struct antk_waiter waiter = {.body = self};
+    struct antk_wait wait = {"the end of process", ep->index, false};
     antk_lock(&ep->lock);
     if (ep->ended_generation == (uint32_t)(antk_endpoint_pid(ep) >> 32)) {
         waiter.status = ep->ended_status;
         atomic_store(&waiter.done, true);
     } else {
         waiter.next = ep->waiters;
-        /* cppcheck-suppress autoVariables ; it is taken off before this function returns */
+        /* cppcheck-suppress autoVariables ; it is off the list before this function returns */
         ep->waiters = &waiter;
     }
     antk_unlock(&ep->lock);
@@ -100,13 +104,12 @@ static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64
         if (atomic_load(&self->endpoint->stopping))
             rc = -ESHUTDOWN;
         else
-            rc = antk_wait_park(self, deadline_ns,
-                                (struct antk_wait){"the end of process", ep->index, false});
+            rc = antk_wait_park(self, deadline_ns, wait);
     }
-    if (!atomic_load(&waiter.done))
-        forget_waiter(ep, &waiter);
-    if (!atomic_load(&waiter.done))
+    if (!atomic_load(&waiter.done) && forget_waiter(ep, &waiter))
         return rc;
+    while (!atomic_load(&waiter.done)) /* it is just being told, on its stack */
+        antk_park(&self->thread, ANTK_NEVER, wait);
     if (status)
         *status = waiter.status;
     return 0;

@@ -62,9 +62,9 @@ struct antk_endpoint {
     struct antk_queue service;  /* received, to be answered */
     struct antk_queue out;      /* sent, not answered */
     uint32_t queue_limit;
-    size_t stack_bytes;          /* of a server's threads */
-    struct antk_notice *notice;  /* a swap that the body must see before anything else */
-    struct antk_candidate *swap; /* of the swap that goes on; NULL: none */
+    size_t stack_bytes;               /* of a server's threads */
+    struct antk_notice *notice;       /* a swap that the body must see before anything else */
+    struct antk_candidate *swap;      /* of the swap that goes on; NULL: none */
     struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
     uint32_t generation;              /* as a server; 0: none */
     const struct ant_program *program;
@@ -88,14 +88,14 @@ struct antk_body {
     struct antk_core *core;
     uint32_t index;
     struct antk_thread thread;
-    struct antk_endpoint *endpoint; /* whose process it is, or is to become */
-    uint32_t incarnation;           /* unique in the core; tags what it allocates and sends */
-    _Atomic uint32_t stop;          /* != 0: ant_work must return (asked to stop, or abandoned) */
-    _Atomic uint32_t flags;         /* ANTK_ABANDONED, ANTK_DETACHED */
-    _Atomic bool waiting; /* blocked or working in the core, where it can be ended at once */
+    struct antk_endpoint *endpoint;   /* whose process it is, or is to become */
+    uint32_t incarnation;             /* unique in the core; tags what it allocates and sends */
+    _Atomic uint32_t stop;            /* != 0: ant_work must return (asked to stop, or abandoned) */
+    _Atomic uint32_t flags;           /* ANTK_ABANDONED, ANTK_DETACHED */
+    _Atomic bool waiting;             /* blocked or working in the core, where it can be ended at once */
     struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
     _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
-    int raised_priority; /* ... and (endpoint's lock) what a swap that it waits for has raised it to; 0: nothing */
+    int raised_priority;              /* ... and (endpoint's lock) what a swap that it waits for has raised it to; 0: nothing */
     struct ant_server server;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
@@ -137,6 +137,11 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
  * it had out is withdrawn or will be dropped. The caller then unpins for the body; with the last pin the areas go.
  */
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
+/*
+ * The last body of a closed endpoint is about to unpin it: from now on the process has ended. Returns who waits for that, to be woken
+ * when its place is free. Does nothing while the endpoint is open.
+ */
+struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep);
 /*
  * Another body of the endpoint's, beside this one, that has not ended and may still use the window: one that was abandoned, or, if not
  * abandoned_only, a candidate. Its incarnation; 0: there is none.

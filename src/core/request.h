@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 
 enum antk_request_state {
-    ANTK_PLAIN, /* no request: a data area, a state, or free */
+    ANTK_PLAIN,   /* no request: a data area, a state, or free */
     ANTK_CARRIED, /* a data area that travels with a request, not yet received by the one whose window it is in */
     ANTK_HELD,    /* the client's own */
     ANTK_QUEUED,  /* in the server's request queue */
@@ -42,7 +42,11 @@ static inline uint32_t antk_tag_server(uint64_t tag)
     return (uint32_t)(tag >> 8) & 0xffffff;
 }
 
-enum antk_link_kind { ANTK_LINK_QUEUE, ANTK_LINK_OUT, ANTK_LINKS };
+enum antk_link_kind {
+    ANTK_LINK_QUEUE,
+    ANTK_LINK_OUT,
+    ANTK_LINKS
+};
 
 struct antk_link {
     uint32_t next, prev; /* frames; ANTK_NO_FRAME at the ends */
@@ -53,12 +57,12 @@ struct antk_record {
     uint64_t cookie;        /* these are written before it is queued, and then only read */
     _Atomic ant_pid client; /* who sent it last; compared by ant_cancel for any frame */
     uint32_t function, operation;
-    uint32_t incarnation; /* of the client's body that sent it */
-    ant_pid server;       /* whom it was sent to */
-    uint32_t data; /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
+    uint32_t incarnation;              /* of the client's body that sent it */
+    ant_pid server;                    /* whom it was sent to */
+    uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
     struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
-    uint32_t waiter; /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
-    bool swallowed; /* client's lock: its result is to be dropped, and it is not in the list of what is out */
+    uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
+    bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
 };
 
 /* A queue of requests, first-in first-out, guarded by its endpoint's lock. arrived and left count up for ever. */

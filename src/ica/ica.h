@@ -19,14 +19,14 @@
 
 #define ANTK_NO_FRAME UINT32_MAX
 #define ANTK_HUGE_PAGES 512u /* pages of one transparent huge page */
-#define ANTK_HUGE_FROM 256u /* `strict`: areas of this many pages and more take whole huge frames */
+#define ANTK_HUGE_FROM 256u  /* `strict`: areas of this many pages and more take whole huge frames */
 
 /* What the pool knows of an area; one per frame, meaningful at an area's first frame. */
 struct antk_area {
     _Atomic uint32_t owner; /* id of the window that it is attached to (1 up); 0: no area begins here */
     uint32_t pages;         /* as asked for; read only by whoever owns the area */
     uint32_t frames;        /* as taken from the pool: pages, or whole huge frames */
-    _Atomic uint32_t tag; /* the caller's (the core: the incarnation that allocated it) */
+    _Atomic uint32_t tag;   /* the caller's (the core: the incarnation that allocated it) */
 };
 
 struct antk_window {
@@ -56,7 +56,7 @@ int antk_pool_create(const struct antk_pool_config *config, struct antk_pool **p
 void antk_pool_destroy(struct antk_pool *pool);
 
 enum ant_mover antk_pool_mover(const struct antk_pool *pool); /* the one that runs; never AUTO */
-const char *antk_mover_name(enum ant_mover mover); /* "strict", "strict-mremap", "flat", "copy", "auto" */
+const char *antk_mover_name(enum ant_mover mover);            /* "strict", "strict-mremap", "flat", "copy", "auto" */
 size_t antk_pool_pages(const struct antk_pool *pool);
 void antk_pool_stats(struct antk_pool *pool, size_t *free_pages, size_t *largest_free_run); /* [pool] */
 

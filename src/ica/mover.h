@@ -20,7 +20,7 @@ struct antk_mover {
     const char *promise; /* half a sentence: what a stale access does */
     bool one_window;     /* every window is home */
     bool whole_huge;     /* areas of ANTK_HUGE_FROM pages and more take whole huge frames */
-    bool keeps_bytes; /* free frames keep what was left in them; otherwise they are zero when they are attached */
+    bool keeps_bytes;    /* free frames keep what was left in them; otherwise they are zero when they are attached */
 
     /* Makes the reservation (PROT_NONE until now) into home and windows. -ENOTSUP or -ENOMEM, with the reason. */
     int (*create)(struct antk_pool *pool, char *reason, size_t reason_bytes);

@@ -23,7 +23,7 @@
 struct antk_pool {
     /* Fixed at creation. */
     const struct antk_mover *mover;
-    char *base; /* the reservation, 2 MiB aligned; its first `bytes` are home, window i lies i * bytes on */
+    char *base;        /* the reservation, 2 MiB aligned; its first `bytes` are home, window i lies i * bytes on */
     size_t bytes;      /* of the pool, and of every window */
     size_t span_bytes; /* of the reservation */
     uint32_t pages;    /* frames of the pool */
@@ -32,7 +32,7 @@ struct antk_pool {
     int pagemap;   /* /proc/self/pagemap; -1 where there is none */
     int uffd;      /* `strict`: the userfaultfd that every window is registered with; else -1 */
     char *staging; /* `strict`: one unregistered huge frame, where memory is made; else NULL */
-    char *mould; /* `strict-mremap`: a mapping that gives windows home's page offsets; may be NULL */
+    char *mould;   /* `strict-mremap`: a mapping that gives windows home's page offsets; may be NULL */
     char *ballast; /* `strict-mremap`: mappings to give up when an undo needs some; else NULL */
 
     /* [pool] */
@@ -64,6 +64,6 @@ int antk_block_cut(struct antk_pool *pool, uint32_t block);
 /* contiguity.c: what the kernel's page map says. */
 int antk_pagemap_open(void);                                               /* -1: not available */
 bool antk_page_present(const struct antk_pool *pool, const char *address); /* memory here, resident or swapped */
-bool antk_mapped_huge(const struct antk_pool *pool, const char *block); /* one huge page, known for sure */
+bool antk_mapped_huge(const struct antk_pool *pool, const char *block);    /* one huge page, known for sure */
 
 #endif

@@ -21,8 +21,8 @@ struct antk_swap {
     bool accepted;                      /* endpoint's lock: the old server has given up its loop */
     _Atomic bool at_rest;               /* ... and the requester may know */
     _Atomic bool released;              /* the old server may go on, or exit */
-    _Atomic bool enrolled; /* the new server has done its steps: the report is the requester's */
-    uint32_t dead_state;   /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
+    _Atomic bool enrolled;              /* the new server has done its steps: the report is the requester's */
+    uint32_t dead_state;                /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
     int raised_priority;
 
     /* Written by whoever makes the step, before the next one is woken. step_time_ns[12]: endpoint's lock */

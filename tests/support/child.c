@@ -49,7 +49,8 @@ void child_run(struct child *child, void (*body)(void *arg), void *arg)
 void child_assert_success(const struct child *child)
 {
     if (child->exit_status != 0)
-        fail_msg("the child ended with status %d, signal %d, saying:\n%s", child->exit_status, child->signal, child->errors);
+        fail_msg("the child ended with status %d, signal %d, saying:\n%s", child->exit_status,
+                 child->signal, child->errors);
 }
 
 void child_must_succeed(void (*body)(void *arg), void *arg)
@@ -92,7 +93,8 @@ void child_forbid(long number, int error)
 
 void child_forbid_userfaultfd(void)
 {
-    struct sock_filter filter[] = { /* the request is the second argument; little endian: its low half comes first */
+    struct sock_filter filter[] = {
+        /* the request is the second argument; little endian: its low half comes first */
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
@@ -113,7 +115,7 @@ void child_forbid_threads(void)
 /* The kernel counts address space; so nothing more can be mapped, and what malloc still has is taken. */
 static struct taken {
     struct taken *next;
-} *taken;
+} * taken;
 
 void child_exhaust_memory(void)
 {
@@ -148,7 +150,8 @@ static size_t map_count;
 void child_exhaust_maps(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    maps = mmap(NULL, MAPS_MAX * sizeof *maps, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    maps = mmap(NULL, MAPS_MAX * sizeof *maps, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     expect(maps != MAP_FAILED);
     for (map_count = 0; map_count < MAPS_MAX; map_count++) {
         int rights = map_count % 2 ? PROT_NONE : PROT_READ;

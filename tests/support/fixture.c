@@ -54,7 +54,8 @@ static void record(const char *file, int line, const char *text)
         fprintf(stderr, "%s:%d: expectation failed: %s\n", file, line, text);
 }
 
-int check_call(int result, int wanted, const char *call, const char *error_name, const char *file, int line, bool fatal)
+int check_call(int result, int wanted, const char *call, const char *error_name, const char *file,
+               int line, bool fatal)
 {
     if (result == wanted) {
         if (wanted < 0)
@@ -62,8 +63,8 @@ int check_call(int result, int wanted, const char *call, const char *error_name,
         return result;
     }
     char got[24], text[512];
-    snprintf(text, sizeof text, "%s returned %s instead of %s%s", call, name_of_error(result, got), wanted < 0 ? "-" : "",
-             error_name);
+    snprintf(text, sizeof text, "%s returned %s instead of %s%s", call, name_of_error(result, got),
+             wanted < 0 ? "-" : "", error_name);
     if (fatal) {
         print_error("%s\n", text);
         _fail(file, line);

@@ -31,8 +31,8 @@
 #define SANITIZED 0
 #endif
 
-#define US(n) ((n) * ANT_NS_PER_US)
-#define MS(n) ((n) * ANT_NS_PER_MS)
+#define US(n) ((n)*ANT_NS_PER_US)
+#define MS(n) ((n)*ANT_NS_PER_MS)
 /* Longer than anything takes that does happen; a test that waits this long fails. */
 #define SOON ((int64_t)(20 * ANT_NS_PER_S))
 /* Long enough for a time limit that is to pass, on a machine where time is real. */
@@ -61,13 +61,13 @@ unsigned expect_failures(void);
 void assert_expectations(void);
 
 /* Asserts that a condition becomes true, looking again from time to time (by ant_sleep). */
-#define assert_soon(condition) \
-    do { \
-        uint64_t deadline_ns_ = ant_now() + (uint64_t)SOON; \
-        while (!(condition)) { \
-            assert_true(ant_now() < deadline_ns_); \
+#define assert_soon(condition)                                   \
+    do {                                                         \
+        uint64_t deadline_ns_ = ant_now() + (uint64_t)SOON;      \
+        while (!(condition)) {                                   \
+            assert_true(ant_now() < deadline_ns_);               \
             assert_int_equal(ant_sleep(ant_now() + US(100)), 0); \
-        } \
+        }                                                        \
     } while (0)
 
 /* --- The core ------------------------------------------------------------------------------------------------------ */

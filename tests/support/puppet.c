@@ -6,7 +6,7 @@
 struct orders {
     puppet_act *act; /* boss: what to do; NULL: go */
     void *arg;
-    int returned;    /* puppet: what the last act returned */
+    int returned; /* puppet: what the last act returned */
 };
 
 static struct orders *orders(struct ant_request *rq)
@@ -237,11 +237,11 @@ static struct call *begun_call(struct call call)
     return place;
 }
 
-#define ACT(name, result) \
-    static int act_##name(void *arg) \
-    { \
-        struct call *c = arg; \
-        return result; \
+#define ACT(name, result)                                                                          \
+    static int act_##name(void *arg)                                                               \
+    {                                                                                              \
+        struct call *c = arg;                                                                      \
+        return result;                                                                             \
     }
 
 ACT(ica_alloc, ant_ica_alloc(c->size, c->out))
@@ -328,10 +328,12 @@ int puppet_cancel(ant_pid pid, struct ant_request *rq)
     return puppet_do(pid, act_cancel, &(struct call){.out = rq});
 }
 
-int puppet_pending(ant_pid pid, enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)
+int puppet_pending(ant_pid pid, enum ant_pending_kind kind, struct ant_pending *items,
+                   size_t capacity, size_t *count)
 {
-    return puppet_do(pid, act_pending,
-                     &(struct call){.status = (int32_t)kind, .out = items, .size = capacity, .out2 = count});
+    return puppet_do(
+        pid, act_pending,
+        &(struct call){.status = (int32_t)kind, .out = items, .size = capacity, .out2 = count});
 }
 
 int puppet_function_add(ant_pid pid, uint32_t function)
@@ -358,12 +360,14 @@ void *puppet_state(ant_pid pid)
 
 int puppet_wait(ant_pid pid, ant_pid whom, int64_t timeout_ns, int *status)
 {
-    return puppet_do(pid, act_wait, &(struct call){.number = whom, .timeout_ns = timeout_ns, .out = status});
+    return puppet_do(pid, act_wait,
+                     &(struct call){.number = whom, .timeout_ns = timeout_ns, .out = status});
 }
 
 int puppet_stop(ant_pid pid, ant_pid whom, int64_t timeout_ns, int *status)
 {
-    return puppet_do(pid, act_stop, &(struct call){.number = whom, .timeout_ns = timeout_ns, .out = status});
+    return puppet_do(pid, act_stop,
+                     &(struct call){.number = whom, .timeout_ns = timeout_ns, .out = status});
 }
 
 int puppet_shutdown(ant_pid pid, struct ant_shutdown_report *report)
@@ -374,15 +378,17 @@ int puppet_shutdown(ant_pid pid, struct ant_shutdown_report *report)
 int puppet_serve(ant_pid pid, uint32_t function, const struct ant_program *program,
                  const struct ant_server_options *options, ant_pid *server)
 {
-    return puppet_do(pid, act_serve,
-                     &(struct call){.function = function, .in = program, .options = options, .out = server});
+    return puppet_do(
+        pid, act_serve,
+        &(struct call){.function = function, .in = program, .options = options, .out = server});
 }
 
 int puppet_swap(ant_pid pid, uint32_t function, const struct ant_program *program,
                 const struct ant_swap_options *options, struct ant_swap_report *report)
 {
-    return puppet_do(pid, act_swap,
-                     &(struct call){.function = function, .in = program, .options = options, .out = report});
+    return puppet_do(
+        pid, act_swap,
+        &(struct call){.function = function, .in = program, .options = options, .out = report});
 }
 
 int puppet_swap_accept(ant_pid pid)
@@ -402,12 +408,14 @@ void puppet_begin_receive(ant_pid pid, struct ant_message *message, int64_t time
 
 void puppet_begin_wait(ant_pid pid, ant_pid whom, int64_t timeout_ns, int *status)
 {
-    puppet_begin(pid, act_wait, begun_call((struct call){.number = whom, .timeout_ns = timeout_ns, .out = status}));
+    puppet_begin(pid, act_wait,
+                 begun_call((struct call){.number = whom, .timeout_ns = timeout_ns, .out = status}));
 }
 
 void puppet_begin_stop(ant_pid pid, ant_pid whom, int64_t timeout_ns, int *status)
 {
-    puppet_begin(pid, act_stop, begun_call((struct call){.number = whom, .timeout_ns = timeout_ns, .out = status}));
+    puppet_begin(pid, act_stop,
+                 begun_call((struct call){.number = whom, .timeout_ns = timeout_ns, .out = status}));
 }
 
 void puppet_begin_sleep(ant_pid pid, uint64_t time_ns)
@@ -424,14 +432,16 @@ void puppet_begin_serve(ant_pid pid, uint32_t function, const struct ant_program
                         const struct ant_server_options *options, ant_pid *server)
 {
     puppet_begin(pid, act_serve,
-                 begun_call((struct call){.function = function, .in = program, .options = options, .out = server}));
+                 begun_call((struct call){
+                     .function = function, .in = program, .options = options, .out = server}));
 }
 
 void puppet_begin_swap(ant_pid pid, uint32_t function, const struct ant_program *program,
                        const struct ant_swap_options *options, struct ant_swap_report *report)
 {
     puppet_begin(pid, act_swap,
-                 begun_call((struct call){.function = function, .in = program, .options = options, .out = report}));
+                 begun_call((struct call){
+                     .function = function, .in = program, .options = options, .out = report}));
 }
 
 void puppet_begin_swap_accept(ant_pid pid)

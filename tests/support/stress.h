@@ -98,10 +98,10 @@ __attribute__((format(printf, 3, 4))) static inline bool stress_fail(const char 
 #define STRESS_FAIL(...) stress_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* A libant call that must succeed. */
-#define STRESS_OK(call)                                                                                                \
-    do {                                                                                                               \
-        int stress_error = (call);                                                                                     \
-        STRESS_CHECK(stress_error == 0, "%s: %s", #call, ant_strerror(stress_error));                                  \
+#define STRESS_OK(call)                                                               \
+    do {                                                                              \
+        int stress_error = (call);                                                    \
+        STRESS_CHECK(stress_error == 0, "%s: %s", #call, ant_strerror(stress_error)); \
     } while (0)
 
 static inline void stress_forget(void)

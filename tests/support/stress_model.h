@@ -40,17 +40,17 @@
 #define MODEL_ERRAND (UINT64_C(1) << 62)
 
 struct model_config {
-    uint32_t clients;      /* 1 to MODEL_CLIENTS_MAX; every second one has a priority above the server's */
-    uint32_t outstanding;  /* of one client at once, 1 to MODEL_OUTSTANDING_MAX */
-    uint32_t requests;     /* each client sends so many; 0: until model_join */
-    uint32_t pages_max;    /* of a data area */
-    uint32_t huge_one_in;  /* one data area in so many has 300 pages; 0: none */
-    uint32_t work_ns;      /* PU work of client and server, at most, a request */
-    uint32_t wait_ns;      /* WAIT of the driver and of clients, at most */
-    bool rests;            /* clients below the server wait too: some processor is left for others */
-    bool withdraw;         /* time limits and cancellation too */
-    bool short_of_memory;  /* -ENOMEM is no failure: it is tried again */
-    bool server_dies;      /* -ESRCH, -EOWNERDEAD and -ESHUTDOWN are no failures: the client ends */
+    uint32_t clients;     /* 1 to MODEL_CLIENTS_MAX; every second one has a priority above the server's */
+    uint32_t outstanding; /* of one client at once, 1 to MODEL_OUTSTANDING_MAX */
+    uint32_t requests;    /* each client sends so many; 0: until model_join */
+    uint32_t pages_max;   /* of a data area */
+    uint32_t huge_one_in; /* one data area in so many has 300 pages; 0: none */
+    uint32_t work_ns;     /* PU work of client and server, at most, a request */
+    uint32_t wait_ns;     /* WAIT of the driver and of clients, at most */
+    bool rests;           /* clients below the server wait too: some processor is left for others */
+    bool withdraw;        /* time limits and cancellation too */
+    bool short_of_memory; /* -ENOMEM is no failure: it is tried again */
+    bool server_dies;     /* -ESRCH, -EOWNERDEAD and -ESHUTDOWN are no failures: the client ends */
     uint64_t seed;
 };
 
@@ -102,18 +102,18 @@ void model_check_report(const struct ant_swap_report *report, struct model_swaps
 
 /* How a new server fails. */
 enum model_fault {
-    MODEL_START_ERROR,      /* `start` returns -EIO */
-    MODEL_START_EXIT,       /* `start` ends its process */
-    MODEL_START_SLEEPS,     /* `start` sleeps past any deadline */
-    MODEL_START_WORKS,      /* `start` computes past any deadline */
-    MODEL_START_EXHAUSTS,   /* `start` takes all pages there are, and returns -ENOMEM */
-    MODEL_TRANSFORM_ERROR,  /* the transformer returns -EBADMSG */
-    MODEL_TRANSFORM_EXIT,   /* the transformer ends its process */
-    MODEL_TRANSFORM_SLEEPS, /* the transformer sleeps past any deadline */
-    MODEL_FAULTS,           /* how many of them run on every machine; those below do not call the core: not on `virtual` */
+    MODEL_START_ERROR,                 /* `start` returns -EIO */
+    MODEL_START_EXIT,                  /* `start` ends its process */
+    MODEL_START_SLEEPS,                /* `start` sleeps past any deadline */
+    MODEL_START_WORKS,                 /* `start` computes past any deadline */
+    MODEL_START_EXHAUSTS,              /* `start` takes all pages there are, and returns -ENOMEM */
+    MODEL_TRANSFORM_ERROR,             /* the transformer returns -EBADMSG */
+    MODEL_TRANSFORM_EXIT,              /* the transformer ends its process */
+    MODEL_TRANSFORM_SLEEPS,            /* the transformer sleeps past any deadline */
+    MODEL_FAULTS,                      /* how many of them run on every machine; those below do not call the core: not on `virtual` */
     MODEL_START_BLOCKS = MODEL_FAULTS, /* `start` waits outside the core until model_release, then calls the core */
-    MODEL_START_SPINS,      /* `start` computes without the core's knowledge until model_release, then calls the core */
-    MODEL_START_LATE,       /* `start` waits outside the core until model_release, then returns 0 */
+    MODEL_START_SPINS,                 /* `start` computes without the core's knowledge until model_release, then calls the core */
+    MODEL_START_LATE,                  /* `start` waits outside the core until model_release, then returns 0 */
     MODEL_FAULTS_REAL,
 };
 

@@ -11,7 +11,7 @@
 struct seed_outcome {
     struct model_ledger ledger;
     uint32_t swaps, rollbacks;
-    uint64_t hash;  /* of the text of the trace */
+    uint64_t hash; /* of the text of the trace */
     size_t events;
 };
 

@@ -122,11 +122,11 @@ static void nonsense_in_the_config_is_refused(void **state)
     static const int many_cpus[65] = {0};
     const struct ant_config wrong[] = {
         {.machine = (enum ant_machine)4},
-        {.machine = (enum ant_machine)-1},
+        {.machine = (enum ant_machine) - 1},
         {.mover = (enum ant_mover)5},
-        {.mover = (enum ant_mover)-1},
+        {.mover = (enum ant_mover) - 1},
         {.log = (enum ant_log_level)6},
-        {.log = (enum ant_log_level)-1},
+        {.log = (enum ant_log_level) - 1},
         {.pool_bytes = 1},
         {.pool_bytes = ((size_t)2 << 20) - 1},
         {.pool_bytes = ((size_t)1 << 40) + 1},
@@ -299,9 +299,11 @@ static void shutdown_ends_every_process_and_reports(void **state)
 {
     (void)state;
     fixture_boot(NULL);
-    static const struct ant_program keeper = {.abi = ANT_ABI, .name = "keeper", .request = nod, .stop = count_stop};
+    static const struct ant_program keeper = {
+        .abi = ANT_ABI, .name = "keeper", .request = nod, .stop = count_stop};
     static struct ending ending[5];
-    static int (*const entry[5])(void *) = {end_receiving, end_sleeping, end_waiting, end_calling, end_working};
+    static int (*const entry[5])(void *) = {end_receiving, end_sleeping, end_waiting, end_calling,
+                                            end_working};
     memset(ending, 0, sizeof ending);
     atomic_store(&stops, 0);
     assert_ok(ant_serve(FN, &keeper, NULL, NULL));
@@ -447,7 +449,7 @@ static void boot_and_shutdown_leak_nothing(void **state)
         boot_use_and_shut_down();
     assert_int_equal(count_in("/proc/self/fd"), files);
     assert_int_equal(count_in("/proc/self/task"), threads);
-    if (!SANITIZED) /* they map for themselves */
+    if (!SANITIZED)                                 /* they map for themselves */
         assert_in_range(count_maps(), 0, maps + 4); /* malloc may keep some */
 }
 

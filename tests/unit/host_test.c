@@ -154,7 +154,8 @@ static void nod(struct ant_server *self, struct ant_request *rq)
 }
 
 static const struct ant_program nodder = {.abi = ANT_ABI, .name = "nodder", .version = 1, .request = nod};
-static const struct ant_program nodder_again = {.abi = ANT_ABI, .name = "nodder", .version = 2, .request = nod};
+static const struct ant_program nodder_again = {
+    .abi = ANT_ABI, .name = "nodder", .version = 2, .request = nod};
 
 static void assert_served(uint32_t function)
 {
@@ -167,7 +168,7 @@ static void calls_without_memory(void *arg)
 {
     (void)arg;
     struct ant_config config = fixture_config();
-    config.mover = ANT_MOVER_FLAT; /* the others may need addresses for a move */
+    config.mover = ANT_MOVER_FLAT;         /* the others may need addresses for a move */
     config.trace_events = (size_t)1 << 20; /* a copy of them is too large for what is left */
     fixture_boot(&config);
     ant_pid server = serve(FN, &nodder, NULL), found = 0, pid = 77;
@@ -320,7 +321,7 @@ static void calls_without_maps(void *arg)
     puppet_await(client);
     assert_int_equal(info_of(client).pages, client_before.pages);
     assert_int_equal(info_of(server).pages, server_before.pages);
-    assert_int_equal(info_of(server).in_service, 3); /* still in service */
+    assert_int_equal(info_of(server).in_service, 3);      /* still in service */
     assert_int_equal(info_of(server).queued_requests, 3); /* still queued */
 
     /* and when the host can again, everything is where it was */

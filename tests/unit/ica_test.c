@@ -177,8 +177,14 @@ static void what_is_no_area_is_refused(void **state)
     (void)state;
     char *area = new_area(3);
     struct ant_ica_info info = {.pages = 99};
-    void *wrong[] = {NULL, &info, (void *)(uintptr_t)1, (void *)UINTPTR_MAX, (void *)(uintptr_t)0x800000000000,
-                     area + 3 * ANT_PAGE_BYTES, (void *)(uintptr_t)hold, stdout};
+    void *wrong[] = {NULL,
+                     &info,
+                     (void *)(uintptr_t)1,
+                     (void *)UINTPTR_MAX,
+                     (void *)(uintptr_t)0x800000000000,
+                     area + 3 * ANT_PAGE_BYTES,
+                     (void *)(uintptr_t)hold,
+                     stdout};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_error(ant_ica_free(wrong[i]), EFAULT);
         assert_error(ant_ica_info(wrong[i], &info), EFAULT);
@@ -426,7 +432,8 @@ static void assert_dies_of_stale_access(enum stale_kind kind, const char *owner)
     }
     assert_null(strstr(child.errors, "STILL ALIVE"));
     if (child.signal != signal_of_mover())
-        fail_msg("kind %d: signal %d, status %d:\n%s", (int)kind, child.signal, child.exit_status, child.errors);
+        fail_msg("kind %d: signal %d, status %d:\n%s", (int)kind, child.signal, child.exit_status,
+                 child.errors);
     /* one line that names the process, the area, and who has it now */
     assert_non_null(strstr(child.errors, "stale"));
     assert_non_null(strstr(child.errors, "boot"));
@@ -617,7 +624,8 @@ static void another_mmap_never_lands_in_a_window(void **state)
         assert_true(other < window || other >= window + FIXTURE_POOL_BYTES);
         munmap(other, ANT_PAGE_BYTES);
         /* nor can one be put there by who respects what is there */
-        other = mmap(window, ANT_PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        other = mmap(window, ANT_PAGE_BYTES, PROT_READ,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         assert_true(other == MAP_FAILED);
     }
 }

@@ -79,7 +79,8 @@ static void long_names_are_cut(void **state)
 {
     (void)state;
     struct born born = {0};
-    struct ant_process_options options = {.name = "a name that is much longer than the bytes that there are for it"};
+    struct ant_process_options options = {
+        .name = "a name that is much longer than the bytes that there are for it"};
     ant_pid pid;
     assert_ok(ant_process_create(&options, note_birth, &born, &pid));
     assert_ok(ant_wait(pid, SOON, NULL));
@@ -114,14 +115,16 @@ static void create_refuses_nonsense(void **state)
     int arg = 0;
     assert_error(ant_process_create(NULL, NULL, NULL, &pid), EINVAL);
     struct ant_process_options wrong[] = {
-        {.priority = -1}, {.priority = ANT_PRIORITY_MAX + 1}, {.priority = INT32_MIN}, {.stack_bytes = 1},
+        {.priority = -1},        {.priority = ANT_PRIORITY_MAX + 1},
+        {.priority = INT32_MIN}, {.stack_bytes = 1},
         {.stack_bytes = 65535},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_error(ant_process_create(&wrong[i], return_arg, &arg, &pid), EINVAL);
     assert_true(pid == 77);
     struct ant_process_options extremes[] = {
-        {.priority = ANT_PRIORITY_MIN, .stack_bytes = 65536}, {.priority = ANT_PRIORITY_MAX, .stack_bytes = (size_t)8 << 20},
+        {.priority = ANT_PRIORITY_MIN, .stack_bytes = 65536},
+        {.priority = ANT_PRIORITY_MAX, .stack_bytes = (size_t)8 << 20},
     };
     for (size_t i = 0; i < 2; i++) {
         assert_ok(ant_process_create(&extremes[i], return_arg, &arg, &pid));
@@ -255,7 +258,8 @@ static void a_stale_id_is_told_from_the_one_that_has_its_place(void **state)
 static void ids_that_never_were_are_refused(void **state)
 {
     (void)state;
-    ant_pid wrong[] = {0, UINT64_MAX, 1, ant_self() + 1, ant_self() ^ (UINT64_C(1) << 63), ant_self() ^ (UINT64_C(1) << 33)};
+    ant_pid wrong[] = {
+        0, UINT64_MAX, 1, ant_self() + 1, ant_self() ^ (UINT64_C(1) << 63), ant_self() ^ (UINT64_C(1) << 33)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         if (wrong[i] == ant_self())
             continue;
@@ -374,7 +378,8 @@ static void stop_wakes_those_who_wait_already(void **state)
         record[i].rc = 1;
         record[i].other = ant_self();
         /* above this process, so that (where priorities hold) it waits already; work: below, or it would never end */
-        ant_pid pid = spawn("waits", FIXTURE_PRIORITY + (entry[i] == work_long ? -1 : 1), entry[i], &record[i]);
+        ant_pid pid =
+            spawn("waits", FIXTURE_PRIORITY + (entry[i] == work_long ? -1 : 1), entry[i], &record[i]);
         int status = -1;
         assert_ok(ant_stop(pid, SOON, &status));
         assert_int_equal(status, i + 1);
@@ -576,7 +581,8 @@ static void processes_take_no_asynchronous_signals(void **state)
     (void)state;
     sigset_t mask;
     assert_int_equal(join(spawn("masked", 0, note_mask, &mask)), 0);
-    static const int asynchronous[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGIO, SIGPIPE, SIGWINCH};
+    static const int asynchronous[] = {SIGTERM, SIGINT,  SIGHUP, SIGUSR1, SIGUSR2,
+                                       SIGALRM, SIGCHLD, SIGIO,  SIGPIPE, SIGWINCH};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     for (size_t i = 0; i < sizeof asynchronous / sizeof *asynchronous; i++)
         assert_int_equal(sigismember(&mask, asynchronous[i]), 1);

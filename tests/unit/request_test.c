@@ -214,9 +214,10 @@ static void results_are_received_before_requests(void **state)
     (void)state;
     /* both directions at once: the server is the other's client, too */
     assert_ok(puppet_function_add(client, FN_OTHER));
-    struct ant_request *up = puppet_new_request(client, FN), *down = puppet_new_request(server, FN_OTHER);
+    struct ant_request *up = puppet_new_request(client, FN),
+                       *down = puppet_new_request(server, FN_OTHER);
     struct ant_request *up_at_server = put_in_service(up);
-    assert_ok(puppet_send(server, down)); /* a request waits for the client */
+    assert_ok(puppet_send(server, down));             /* a request waits for the client */
     assert_ok(puppet_reply(server, up_at_server, 0)); /* then a result */
     assert_ptr_equal(puppet_take_result(client), up);
     assert_ok(puppet_reply(client, puppet_take_request(client), 0));
@@ -636,10 +637,10 @@ static void a_reply_to_anothers_request_is_refused(void **state)
     (void)state;
     struct ant_request *rq = puppet_new_request(client, FN), *own = new_request(FN);
     struct ant_request *at_server = put_in_service(rq);
-    assert_error(ant_reply(at_server, 1), EPERM);         /* by a third party */
-    assert_error(puppet_reply(client, rq, 1), EPERM);     /* by its client */
-    assert_error(puppet_reply(server, own, 1), EPERM);    /* to what was never sent, and is another's */
-    assert_error(ant_reply(own, 1), EPERM);               /* ... by its owner */
+    assert_error(ant_reply(at_server, 1), EPERM);      /* by a third party */
+    assert_error(puppet_reply(client, rq, 1), EPERM);  /* by its client */
+    assert_error(puppet_reply(server, own, 1), EPERM); /* to what was never sent, and is another's */
+    assert_error(ant_reply(own, 1), EPERM);            /* ... by its owner */
     assert_error(ant_send(at_server), EPERM);
     assert_error(ant_request_free(at_server), EPERM);
     assert_error(ant_call(at_server, SOON), EPERM);
@@ -860,7 +861,8 @@ static void cancel_refuses_nonsense_and_other_peoples_requests(void **state)
     assert_error(puppet_cancel(client, inside), EINVAL);
     assert_error(puppet_cancel(client, (struct ant_request *)(void *)&state), EFAULT);
     assert_error(puppet_cancel(client, NULL), EFAULT);
-    assert_error(puppet_cancel(client, (struct ant_request *)(void *)(UINTPTR_MAX & ~UINT64_C(4095))), EFAULT);
+    assert_error(puppet_cancel(client, (struct ant_request *)(void *)(UINTPTR_MAX & ~UINT64_C(4095))),
+                 EFAULT);
     int by_boss = ant_cancel(rq); /* with `flat` all windows are one, but it is still not the boss's request */
     assert_int_equal(by_boss, mover() == ANT_MOVER_FLAT ? -ESRCH : -EFAULT);
     assert_int_equal(info_of(server).queued_requests, 1);

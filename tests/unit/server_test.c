@@ -10,9 +10,9 @@
 
 /* Operations of the programs here. */
 enum {
-    OP_ECHO,  /* reply with payload[0] + 1 */
-    OP_OBEY,  /* obey the boss, then reply */
-    OP_KEEP,  /* reply when OP_LET_GO comes */
+    OP_ECHO, /* reply with payload[0] + 1 */
+    OP_OBEY, /* obey the boss, then reply */
+    OP_KEEP, /* reply when OP_LET_GO comes */
     OP_LET_GO,
     OP_ASK,   /* send OP_ECHO to FN_SECOND asynchronously, reply when its result comes */
     OP_EXIT,  /* end the process */
@@ -151,7 +151,8 @@ static void a_server_serves_once_its_start_has_returned(void **state)
 static void options_give_name_priority_and_stack(void **state)
 {
     (void)state;
-    struct ant_server_options options = {.name = "parrot", .priority = 31, .stack_bytes = (size_t)256 << 10};
+    struct ant_server_options options = {
+        .name = "parrot", .priority = 31, .stack_bytes = (size_t)256 << 10};
     ant_pid pid = serve(FN, &echo, &options);
     assert_string_equal(info_of(pid).name, "parrot");
     assert_int_equal(info_of(pid).priority, 31);
@@ -306,7 +307,10 @@ static void serve_refuses_nonsense(void **state)
     p = echo;
     p.transformers = &transformer; /* none of them: good */
     struct ant_server_options wrong[] = {
-        {.priority = -1}, {.priority = ANT_PRIORITY_MAX + 1}, {.stack_bytes = 1}, {.stack_bytes = 65535},
+        {.priority = -1},
+        {.priority = ANT_PRIORITY_MAX + 1},
+        {.stack_bytes = 1},
+        {.stack_bytes = 65535},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_error(ant_serve(FN, &echo, &wrong[i], &pid), EINVAL);
@@ -418,7 +422,10 @@ static void a_server_is_a_client_of_another(void **state)
 }
 
 static const struct ant_program no_result = {
-    .abi = ANT_ABI, .name = "deaf", .start = count_start, .request = answer_request,
+    .abi = ANT_ABI,
+    .name = "deaf",
+    .start = count_start,
+    .request = answer_request,
 };
 
 static void results_are_freed_where_nobody_wants_them(void **state)
@@ -440,7 +447,8 @@ static void results_are_freed_where_nobody_wants_them(void **state)
 static void a_server_that_exits_in_a_callback_answers_all(void **state)
 {
     (void)state;
-    ant_pid pid = serve(FN, &echo, &(struct ant_server_options){.priority = 5}), found; /* below: both are queued */
+    ant_pid pid = serve(FN, &echo, &(struct ant_server_options){.priority = 5}),
+            found; /* below: both are queued */
     struct ant_request *kept = ask(FN, OP_KEEP), *last = ask(FN, OP_EXIT), *behind = ask(FN, OP_ECHO);
     assert_ok(ant_send(kept));
     assert_ok(ant_send(last));
@@ -505,7 +513,8 @@ static int raw_loop(struct ant_server *self)
 static void a_program_may_bring_its_own_loop(void **state)
 {
     (void)state;
-    static const struct ant_program raw = {.abi = ANT_ABI, .name = "raw", .start = count_start, .run = raw_loop};
+    static const struct ant_program raw = {
+        .abi = ANT_ABI, .name = "raw", .start = count_start, .run = raw_loop};
     ant_pid pid = serve(FN, &raw, NULL);
     assert_int_equal(program.started, 1);
     assert_echoes(FN);

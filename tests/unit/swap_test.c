@@ -14,7 +14,17 @@
 #define FN_RAW 10u
 #define FN_OTHER 11u
 
-enum { OP_COUNT, OP_OBEY, OP_KEEP, OP_LET_GO, OP_ERRAND, OP_WORK, OP_SWAP_SELF, OP_SWAP_OTHER, OP_EXIT };
+enum {
+    OP_COUNT,
+    OP_OBEY,
+    OP_KEEP,
+    OP_LET_GO,
+    OP_ERRAND,
+    OP_WORK,
+    OP_SWAP_SELF,
+    OP_SWAP_OTHER,
+    OP_EXIT
+};
 
 /* ---- the programs ---- */
 
@@ -194,12 +204,16 @@ static int failing_transform(struct ant_server *self, const void *old, size_t by
     return -EDOM;
 }
 
-static const struct ant_transformer to_one[] = {{2, 1, one_from_two}}, to_two[] = {{1, 2, two_from_one}};
+static const struct ant_transformer to_one[] = {{2, 1, one_from_two}},
+                                    to_two[] = {{1, 2, two_from_one}};
 
 #define COMMON .abi = ANT_ABI, .start = start, .request = request, .result = result, .stop = stop
-static const struct ant_program one = {COMMON, .name = "one", .version = 1, .state_version = 1, .transformers = to_one, .transformer_count = 1};
-static const struct ant_program one_again = {COMMON, .name = "one again", .version = 2, .state_version = 1};
-static const struct ant_program two = {COMMON, .name = "two", .version = 3, .state_version = 2, .transformers = to_two, .transformer_count = 1};
+static const struct ant_program one = {
+    COMMON, .name = "one", .version = 1, .state_version = 1, .transformers = to_one, .transformer_count = 1};
+static const struct ant_program one_again = {COMMON, .name = "one again", .version = 2,
+                                             .state_version = 1};
+static const struct ant_program two = {
+    COMMON, .name = "two", .version = 3, .state_version = 2, .transformers = to_two, .transformer_count = 1};
 /* Another layout, and no way to it. */
 static const struct ant_program broken = {COMMON, .name = "strange", .version = 4, .state_version = 3};
 
@@ -275,7 +289,8 @@ static void assert_adds_up(const struct ant_swap_report *r)
     assert_true(r->blackout_ns <= r->swap_ns || !on_virtual());
 }
 
-static void assert_committed(const struct ant_swap_report *r, uint32_t generation, uint32_t from, uint32_t to)
+static void assert_committed(const struct ant_swap_report *r, uint32_t generation, uint32_t from,
+                             uint32_t to)
 {
     assert_int_equal(r->error, 0);
     assert_in_range(r->step, ANT_SWAP_RETURN, ANT_SWAP_EXIT);
@@ -373,7 +388,8 @@ static void the_twelve_steps_happen_in_order(void **state)
         assert_true(at != SIZE_MAX);
         if (on_virtual()) /* elsewhere each reads the clock for itself */
             assert_true(events[at].time_ns == last.step_time_ns[step]);
-        int before = step == ANT_SWAP_EXIT ? ANT_SWAP_WAKE_OLD : step - 1; /* 12 needs 9; 10 and 11 are the requester's */
+        int before = step == ANT_SWAP_EXIT ? ANT_SWAP_WAKE_OLD
+                                           : step - 1; /* 12 needs 9; 10 and 11 are the requester's */
         if (before >= ANT_SWAP_REQUEST) {
             assert_true(last.step_time_ns[step] >= last.step_time_ns[before]);
             assert_true(at > step_in_trace((enum ant_swap_step)before, 2));
@@ -560,7 +576,8 @@ static int start_with_new_state(struct ant_server *self)
     expect(self->state != NULL);
     expect_ok(ant_ica_alloc(2, &area));
     const struct state_one *old = self->state;
-    *(struct state_one *)area = (struct state_one){.magic = MAGIC, .count = old->count + 100, .self = area, .more = old->more};
+    *(struct state_one *)area =
+        (struct state_one){.magic = MAGIC, .count = old->count + 100, .self = area, .more = old->more};
     return ant_state_set(area);
 }
 
@@ -689,8 +706,12 @@ static void a_server_s_swap_of_itself_returns_if_it_fails(void **state)
     plan.swap_to = &one_again;
     plan.hook = list_what_is_taken_over; /* harmless; but now fail in start */
     static const struct ant_transformer failing[] = {{1, 3, failing_transform}};
-    static const struct ant_program failing_program = {
-        COMMON, .name = "fails", .version = 5, .state_version = 3, .transformers = failing, .transformer_count = 1};
+    static const struct ant_program failing_program = {COMMON,
+                                                       .name = "fails",
+                                                       .version = 5,
+                                                       .state_version = 3,
+                                                       .transformers = failing,
+                                                       .transformer_count = 1};
     plan.swap_to = &failing_program;
     a = ask(FN, OP_SWAP_SELF);
     assert_int_equal(a.version, 1);
@@ -873,8 +894,12 @@ static void a_transformer_that_fails_leaves_the_old_server_serving(void **state)
 {
     (void)state;
     static const struct ant_transformer failing[] = {{1, 3, failing_transform}};
-    static const struct ant_program failing_program = {
-        COMMON, .name = "fails", .version = 5, .state_version = 3, .transformers = failing, .transformer_count = 1};
+    static const struct ant_program failing_program = {COMMON,
+                                                       .name = "fails",
+                                                       .version = 5,
+                                                       .state_version = 3,
+                                                       .transformers = failing,
+                                                       .transformer_count = 1};
     rollback_case(NULL, &failing_program, -EDOM);
 }
 
@@ -1226,7 +1251,8 @@ static void functions_added_in_start_appear_when_it_commits(void **state)
     assert_error(ant_function_add(FN_EXTRA), EEXIST); /* reserved */
     struct ant_request *rq = new_request(FN_EXTRA);
     assert_error(ant_send(rq), ESRCH);
-    struct ant_request *queued = send_op(OP_COUNT, 0); /* to the old function: it waits for whoever will serve */
+    struct ant_request *queued =
+        send_op(OP_COUNT, 0); /* to the old function: it waits for whoever will serve */
     puppet_release(server);
     assert_int_equal(puppet_end(requester), 0);
     assert_ok(ant_lookup(FN_EXTRA, &found));
@@ -1246,12 +1272,18 @@ static void requests_of_a_failed_start_are_swallowed(void **state)
     /* the old server has one out itself, which must not be swallowed */
     struct ant_request *errand = send_op(OP_ERRAND, 3);
     struct ant_request *at_driver = puppet_take_request(driver);
-    static const struct ant_program late_failure = {
-        .abi = ANT_ABI, .name = "late", .version = 6, .state_version = 1, .start = start, .request = request, .result = result};
+    static const struct ant_program late_failure = {.abi = ANT_ABI,
+                                                    .name = "late",
+                                                    .version = 6,
+                                                    .state_version = 1,
+                                                    .start = start,
+                                                    .request = request,
+                                                    .result = result};
     struct ant_swap_options options = {.start_timeout_ns = (int64_t)MS(200)};
     puppet_begin_swap(requester, FN, &late_failure, &options, &report);
     puppet_await(server);
-    struct ant_request *received = puppet_new_request(server, FN_DRIVER), *queued = puppet_new_request(server, FN_DRIVER);
+    struct ant_request *received = puppet_new_request(server, FN_DRIVER),
+                       *queued = puppet_new_request(server, FN_DRIVER);
     received->cookie = 100;
     queued->cookie = 101;
     void *data = puppet_new_area(server, 4);
@@ -1305,13 +1337,15 @@ static int raw_loop(struct ant_server *self)
 }
 
 static const struct ant_program raw = {.abi = ANT_ABI, .name = "raw", .version = 11, .run = raw_loop};
-static const struct ant_program raw_again = {.abi = ANT_ABI, .name = "raw again", .version = 12, .run = raw_loop};
+static const struct ant_program raw_again = {
+    .abi = ANT_ABI, .name = "raw again", .version = 12, .run = raw_loop};
 static int start_fails(struct ant_server *self)
 {
     (void)self;
     return -EXDEV;
 }
-static const struct ant_program raw_broken = {.abi = ANT_ABI, .name = "raw broken", .version = 13, .start = start_fails, .run = raw_loop};
+static const struct ant_program raw_broken = {
+    .abi = ANT_ABI, .name = "raw broken", .version = 13, .start = start_fails, .run = raw_loop};
 
 static void a_loop_of_its_own_accepts_the_swap(void **state)
 {
@@ -1337,7 +1371,8 @@ static void a_loop_of_its_own_accepts_the_swap(void **state)
 static void a_loop_that_ignores_the_notice_keeps_its_place(void **state)
 {
     (void)state;
-    static const struct ant_program deaf = {.abi = ANT_ABI, .name = "deaf", .version = 14, .run = obey_in_start};
+    static const struct ant_program deaf = {
+        .abi = ANT_ABI, .name = "deaf", .version = 14, .run = obey_in_start};
     struct ant_swap_options options = {.quiesce_timeout_ns = A_WHILE};
     struct ant_swap_report report;
     ant_pid pid = serve(FN_RAW, &deaf, NULL);
@@ -1360,7 +1395,8 @@ static void a_loop_that_ignores_the_notice_keeps_its_place(void **state)
 static void callbacks_and_loops_can_replace_each_other(void **state)
 {
     (void)state;
-    static const struct ant_program raw_one = {.abi = ANT_ABI, .name = "raw", .version = 15, .state_version = 1, .run = raw_loop};
+    static const struct ant_program raw_one = {
+        .abi = ANT_ABI, .name = "raw", .version = 15, .state_version = 1, .run = raw_loop};
     assert_ok(ant_swap(FN, &raw_one, NULL, NULL));
     assert_int_equal(ask(FN, 0).version, 15);
     assert_ok(ant_swap(FN, &one_again, NULL, NULL));

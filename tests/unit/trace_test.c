@@ -226,12 +226,13 @@ static void a_core_without_a_trace_says_so(void **state)
 static void every_event_kind_has_a_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"create", "exit", "dispatch", "alloc", "free", "send", "receive", "reply", "result",
-                                        "cancel", "step", "rollback"};
+    static const char *const names[] = {"create", "exit",   "dispatch", "alloc",
+                                        "free",   "send",   "receive",  "reply",
+                                        "result", "cancel", "step",     "rollback"};
     for (int kind = ANT_EVENT_CREATE; kind <= ANT_EVENT_ROLLBACK; kind++)
         assert_string_equal(ant_event_name((enum ant_event_kind)kind), names[kind]);
     assert_string_equal(ant_event_name((enum ant_event_kind)(ANT_EVENT_ROLLBACK + 1)), "?");
-    assert_string_equal(ant_event_name((enum ant_event_kind)-1), "?");
+    assert_string_equal(ant_event_name((enum ant_event_kind) - 1), "?");
     assert_string_equal(ant_event_name((enum ant_event_kind)1000000), "?");
 }
 
@@ -254,8 +255,10 @@ static void every_step_of_a_swap_has_a_name_of_its_own(void **state)
 static void every_error_of_the_contract_has_a_sentence_of_its_own(void **state)
 {
     (void)state;
-    static const int errors[] = {EPERM, ESRCH, EAGAIN, ENOMEM, EFAULT, EBUSY, EEXIST, EINVAL, EDEADLK, EPROTO, EIO, ENOENT,
-                                 ENOTSUP, ETIMEDOUT, EALREADY, EINPROGRESS, ECANCELED, EOWNERDEAD, ESHUTDOWN};
+    static const int errors[] = {EPERM,       ESRCH,     EAGAIN,     ENOMEM,    EFAULT,
+                                 EBUSY,       EEXIST,    EINVAL,     EDEADLK,   EPROTO,
+                                 EIO,         ENOENT,    ENOTSUP,    ETIMEDOUT, EALREADY,
+                                 EINPROGRESS, ECANCELED, EOWNERDEAD, ESHUTDOWN};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         const char *text = ant_strerror(-errors[i]);
         assert_true(strlen(text) > 5);
@@ -264,7 +267,8 @@ static void every_error_of_the_contract_has_a_sentence_of_its_own(void **state)
             assert_string_not_equal(ant_strerror(errors[j]), text);
         assert_string_not_equal(text, ant_strerror(INT32_MAX));
     }
-    static const int any[] = {0, 1, -1, 4095, -4096, 100000, -100000, INT32_MAX, -INT32_MAX, INT32_MIN};
+    static const int any[] = {0,      1,       -1,        4095,       -4096,
+                              100000, -100000, INT32_MAX, -INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof any / sizeof *any; i++)
         assert_true(strlen(ant_strerror(any[i])) > 0);
 }

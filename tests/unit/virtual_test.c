@@ -104,7 +104,8 @@ static void the_highest_priority_ready_process_runs(void **state)
 static void equals_are_first_in_first_out(void **state)
 {
     (void)state;
-    static const struct line script[] = {{TELL, 0}, {WORK, 10}, {TELL, 0}, {SLEEP_FOR, 5}, {TELL, 0}, {END, 0}};
+    static const struct line script[] = {{TELL, 0},      {WORK, 10}, {TELL, 0},
+                                         {SLEEP_FOR, 5}, {TELL, 0},  {END, 0}};
     struct actor a = {'a', script, 0}, b = {'b', script, 0}, c = {'c', script, 0};
     ant_pid pid[] = {start(&a, 3), start(&b, 3), start(&c, 3)};
     for (int i = 0; i < 3; i++)
@@ -172,7 +173,8 @@ static void nested_preemption_unwinds_in_order(void **state)
     (void)state;
     static const struct line low[] = {{WORK, 100}, {TELL, 0}, {END, 0}};
     static const struct line middle[] = {{SLEEP_UNTIL, 10}, {WORK, 50}, {TELL, 0}, {END, 0}};
-    static const struct line high[] = {{SLEEP_UNTIL, 20}, {WORK, 7}, {TELL, 0}, {SLEEP_UNTIL, 40}, {WORK, 2}, {TELL, 0}, {END, 0}};
+    static const struct line high[] = {{SLEEP_UNTIL, 20}, {WORK, 7}, {TELL, 0}, {SLEEP_UNTIL, 40},
+                                       {WORK, 2},         {TELL, 0}, {END, 0}};
     struct actor l = {'l', low, 0}, m = {'m', middle, 0}, h = {'h', high, 0};
     ant_pid pid[] = {start(&l, 3), start(&m, 4), start(&h, 5)};
     for (int i = 0; i < 3; i++)
@@ -360,7 +362,8 @@ static void a_call_that_is_queued_for_ever_is_withdrawn(void **state)
 {
     (void)state;
     struct stuck stuck = {.other = ant_self()};
-    ant_pid server = spawn("stuck", FIXTURE_PRIORITY - 1, serve_and_wait, &stuck); /* below: this process is told first */
+    ant_pid server = spawn("stuck", FIXTURE_PRIORITY - 1, serve_and_wait,
+                           &stuck);      /* below: this process is told first */
     assert_ok(ant_sleep(ant_now() + 1)); /* it adds its function */
     struct ant_request *rq = new_request(FN);
     void *data = new_area(2);
@@ -451,7 +454,8 @@ static int start_waits(struct ant_server *self)
 static void a_start_that_cannot_end_is_told(void **state)
 {
     (void)state;
-    static const struct ant_program program = {.abi = ANT_ABI, .name = "waits", .start = start_waits, .request = nod};
+    static const struct ant_program program = {
+        .abi = ANT_ABI, .name = "waits", .start = start_waits, .request = nod};
     struct ant_server_options options = {.start_timeout_ns = ANT_FOREVER};
     ant_pid found;
     boot_pid = ant_self();
@@ -494,7 +498,8 @@ static int start_fails(struct ant_server *self)
 static void a_requester_has_its_own_priority_again_after_a_swap(void **state)
 {
     (void)state;
-    static const struct ant_program failing = {.abi = ANT_ABI, .name = "fails", .start = start_fails, .request = nod};
+    static const struct ant_program failing = {
+        .abi = ANT_ABI, .name = "fails", .start = start_fails, .request = nod};
     static const struct line script[] = {{SLEEP_FOR, 100}, {TELL, 0}, {END, 0}};
     serve(FN, &nodder, &(struct ant_server_options){.priority = 30}); /* raised above this for the swap */
     for (int fails = 0; fails <= 1; fails++) {
