@@ -26,10 +26,10 @@ int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wai
 {
     atomic_store(&self->waiting, true);
     int rc = -EINTR;
-    if (!atomic_load(&self->flags))
+    if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
         rc = antk_park(&self->thread, deadline_ns, wait);
     atomic_store(&self->waiting, false);
-    return atomic_load(&self->flags) ? -EINTR : rc;
+    return atomic_load(&self->flags) & ANTK_ABANDONED ? -EINTR : rc;
 }
 
 /* ---- bodies ---- */

@@ -56,6 +56,9 @@ void antk_candidate_ended(struct antk_body *self, int status)
     antk_candidate_cancel(c, -EOWNERDEAD);
     antk_functions_remove(ep, self->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
+    antk_lock(&self->core->lock);
+    atomic_fetch_or(&self->flags, ANTK_LEFT); /* from here on nothing is left to it any more */
+    antk_unlock(&self->core->lock);
     antk_areas_sweep(ep, self->incarnation, false);
     if (!ep->program) /* a fresh one: there is nobody else to the process */
         antk_endpoint_close(ep, -EOWNERDEAD, status);

@@ -2,6 +2,7 @@
 #include "core/candidate.h"
 #include "core/core.h"
 #include "core/function.h"
+#include "core/ipc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -141,17 +142,30 @@ bool antk_endpoint_stop(struct antk_endpoint *ep)
     return living;
 }
 
-uint32_t antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only)
+bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body)
 {
-    uint32_t incarnation = 0;
+    bool shared = false;
     antk_lock(&ep->core->lock);
-    for (struct antk_body *other = ep->core->live_bodies; other; other = other->live_next) {
-        bool uses = other != body && other->endpoint == ep && !atomic_load(&other->retired);
-        if (uses && (!abandoned_only || atomic_load(&other->flags)))
-            incarnation = other->incarnation;
-    }
+    for (struct antk_body *other = ep->core->live_bodies; other && !shared; other = other->live_next)
+        shared = other != body && other->endpoint == ep && !atomic_load(&other->retired);
     antk_unlock(&ep->core->lock);
-    return incarnation;
+    return shared;
+}
+
+bool antk_endpoint_bequeath(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_core *core = ep->core;
+    antk_lock(&core->lock);
+    struct antk_body *heir = core->live_bodies;
+    while (heir && (heir->endpoint != ep ||
+                    (atomic_load(&heir->flags) & (ANTK_ABANDONED | ANTK_LEFT)) != ANTK_ABANDONED))
+        heir = heir->live_next;
+    if (heir) {
+        atomic_store(&antk_pool_area(core->pool, frame)->tag, heir->incarnation);
+        antk_set_state(antk_record(core, frame), ANTK_PLAIN, 0);
+    }
+    antk_unlock(&core->lock);
+    return heir != NULL;
 }
 
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
@@ -167,7 +181,7 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     if (requester)
         antk_unpark(ep->core->machine, &requester->thread);
     antk_requests_close(ep, error);
-    if (antk_endpoint_shared(ep, antk_self, false) == 0) /* else it is done with the last pin */
+    if (!antk_endpoint_shared(ep, antk_self)) /* else it is done with the last pin */
         antk_areas_sweep(ep, 0, false);
     antk_lock(&ep->lock);
     ep->ended_status = status;

@@ -80,6 +80,7 @@ struct antk_endpoint {
 enum {
     ANTK_ABANDONED = 1, /* it ends when it is next in the core */
     ANTK_DETACHED = 2,  /* nobody will join its thread (core->lock) */
+    ANTK_LEFT = 4,      /* it does not use its window any more (core->lock) */
 };
 
 #define ANTK_STACK_MIN ((size_t)64 << 10)
@@ -142,11 +143,13 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
  * when its place is free. Does nothing while the endpoint is open.
  */
 struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep);
+/* May another body of the endpoint's, beside this one, still use its window: one that failed or was abandoned, and has not ended? */
+bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body);
 /*
- * Another body of the endpoint's, beside this one, that has not ended and may still use the window: one that was abandoned, or, if not
- * abandoned_only, a candidate. Its incarnation; 0: there is none.
+ * Leaves an area, which nobody can reach any more, to a body that was abandoned and may still read it: it will be freed with that one's
+ * own. False: there is no such body.
  */
-uint32_t antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body, bool abandoned_only);
+bool antk_endpoint_bequeath(struct antk_endpoint *ep, uint32_t frame);
 /* Asks the process to end; wakes it where it waits. False: it has ended. */
 bool antk_endpoint_stop(struct antk_endpoint *ep);
 

@@ -447,15 +447,8 @@ static void cancelled(struct antk_candidate *c)
 static void free_dead_state(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    if (s->dead_state == ANTK_NO_FRAME)
-        return;
-    uint32_t haunted_by = antk_endpoint_shared(ep, NULL, true);
-    if (haunted_by == 0) {
+    if (s->dead_state != ANTK_NO_FRAME && !antk_endpoint_bequeath(ep, s->dead_state))
         antk_area_drop(ep, s->dead_state);
-        return;
-    }
-    atomic_store(&antk_pool_area(ep->core->pool, s->dead_state)->tag, haunted_by);
-    antk_set_state(antk_record(ep->core, s->dead_state), ANTK_PLAIN, 0);
 }
 
 static void report_failure(struct antk_swap *s, int error)
