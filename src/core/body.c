@@ -111,11 +111,11 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     memset(&body->server, 0, sizeof body->server);
 }
 
-static void end_body(struct antk_body *self, int status)
+/* Has the process ended with it? */
+static bool end_body(struct antk_body *self, int status)
 {
     struct antk_endpoint *ep = self->endpoint;
-    if (self->candidate)
-        antk_candidate_ended(self, status);
+    bool ended = self->candidate && antk_candidate_ended(self, status);
     antk_lock(&ep->lock);
     bool acting = ep->body == self;
     int error = ep->stop_error;
@@ -124,6 +124,7 @@ static void end_body(struct antk_body *self, int status)
         antk_trace_add(self->core, ep->index, ANT_EVENT_EXIT, status, 0);
         antk_endpoint_close(ep, error, status);
     }
+    return ended || acting;
 }
 
 /* A waiter is gone from its stack as soon as it is told. */
@@ -145,10 +146,10 @@ static int body_main(void *arg)
     antk_self = self;
     antk_functions_enter_thread();
     int status = setjmp(self->base) == 0 ? self->entry(self) : self->exit_status;
-    end_body(self, status);
+    bool ended = end_body(self, status);
     antk_functions_leave_thread();
     antk_self = NULL;
-    struct antk_waiter *waiters = antk_endpoint_bury(self->endpoint);
+    struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
     antk_unpin(self->endpoint);
     wake_waiters(core, waiters);
     if (unlist_body(core, self, true)) {

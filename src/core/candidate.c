@@ -49,7 +49,7 @@ static int candidate_main(struct antk_body *self)
 }
 
 /* Its requester may have given up waiting (abandoned), or wait for this. */
-void antk_candidate_ended(struct antk_body *self, int status)
+bool antk_candidate_ended(struct antk_body *self, int status)
 {
     struct antk_candidate *c = self->candidate;
     struct antk_endpoint *ep = self->endpoint;
@@ -60,7 +60,10 @@ void antk_candidate_ended(struct antk_body *self, int status)
     atomic_fetch_or(&self->flags, ANTK_LEFT); /* from here on nothing is left to it any more */
     antk_unlock(&self->core->lock);
     antk_areas_sweep(ep, self->incarnation, false);
-    if (!ep->program) /* a fresh one: there is nobody else to the process */
+    antk_lock(&ep->lock);
+    bool fresh = !ep->program;
+    antk_unlock(&ep->lock);
+    if (fresh) /* there is nobody else to the process */
         antk_endpoint_close(ep, -EOWNERDEAD, status);
     self->candidate = NULL;
     antk_lock(&self->core->lock);
@@ -70,6 +73,7 @@ void antk_candidate_ended(struct antk_body *self, int status)
     if (!abandoned)
         antk_unpark(self->core->machine, &c->requester->thread);
     antk_candidate_put(c);
+    return fresh;
 }
 
 /* ---- on the requester's ---- */

@@ -77,8 +77,8 @@ int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const ch
  */
 bool antk_candidate_wind_up(struct antk_candidate *c, bool hung);
 
-/* The body's thread leaves while it is still a candidate. */
-void antk_candidate_ended(struct antk_body *body, int status);
+/* The body's thread leaves while it is still a candidate. Has the process ended with it? */
+bool antk_candidate_ended(struct antk_body *body, int status);
 
 /* -EINVAL, -EPROTO as in ant_serve. */
 int antk_program_check(const struct ant_program *program);

@@ -190,15 +190,12 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
 
 struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep)
 {
-    struct antk_waiter *waiters = NULL;
     antk_lock(&ep->lock);
-    if (ep->closed) {
-        ep->ended_generation = generation_of(atomic_load(&ep->pins));
-        waiters = ep->waiters;
-        ep->waiters = NULL;
-        for (struct antk_waiter *waiter = waiters; waiter; waiter = waiter->next)
-            waiter->status = ep->ended_status;
-    }
+    ep->ended_generation = generation_of(atomic_load(&ep->pins));
+    struct antk_waiter *waiters = ep->waiters;
+    ep->waiters = NULL;
+    for (struct antk_waiter *waiter = waiters; waiter; waiter = waiter->next)
+        waiter->status = ep->ended_status;
     antk_unlock(&ep->lock);
     return waiters;
 }

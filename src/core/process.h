@@ -139,8 +139,8 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
  */
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
 /*
- * The last body of a closed endpoint is about to unpin it: from now on the process has ended. Returns who waits for that, to be woken
- * when its place is free. Does nothing while the endpoint is open.
+ * The body that has closed the endpoint is about to unpin it: from now on the process has ended. Returns who waits for that, to be
+ * woken when its place is free.
  */
 struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep);
 /* May another body of the endpoint's, beside this one, still use its window: one that failed or was abandoned, and has not ended? */
