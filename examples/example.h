@@ -23,8 +23,8 @@ static inline void say_machine(void)
 {
     struct ant_info info;
     must("ant_info", ant_info(&info));
-    fprintf(stderr, "machine: %s, %s\n", info.machine_name, info.machine_reason);
-    fprintf(stderr, "mover:   %s, %s\n", info.mover_name, info.mover_reason);
+    fprintf(stderr, "machine: %s (%s)\n", info.machine_name, info.machine_reason);
+    fprintf(stderr, "mover:   %s (%s)\n", info.mover_name, info.mover_reason);
 }
 
 #endif

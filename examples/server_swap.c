@@ -15,7 +15,7 @@
  * Where to look: server_swap/file_server_v1.c and _v2.c are what a user of libant writes; client.c is the one who checks;
  * protocol.h is what they say to each other.
  *
- * ctest: machines=virtual,real,other movers=auto,strict-mremap
+ * ctest: machines=virtual,real,other movers=auto,strict-mremap,copy
  */
 #include "server_swap/demo.h"
 #include "server_swap/file_server.h"
@@ -36,7 +36,7 @@ static const uint64_t warm_up_ns = 100 * ANT_NS_PER_MS;
 static const uint64_t calm_ns = 500 * ANT_NS_PER_MS;
 
 /* On the virtual machine computing takes no time unless it is said how much: */
-static const uint64_t virtual_client_work_ns = 20 * ANT_NS_PER_US;
+static const uint64_t virtual_hash_ns_per_kib = 1250;
 static const uint64_t virtual_server_work_ns = 5 * ANT_NS_PER_US;
 
 /* --- The file, read directly -------------------------------------------------------------------------------------- */
@@ -149,7 +149,8 @@ static bool start_clients(struct demo *demo)
         client->phase = &demo->phase;
         client->waits = i % 2 == 0;
         client->area_pages = pages_of(demo->options.block_bytes);
-        client->work_ns = demo->is_virtual ? virtual_client_work_ns : 0;
+        client->work_ns =
+            demo->is_virtual ? virtual_hash_ns_per_kib * demo->options.block_bytes / 1024 : 0;
         client->expected_sha256 = demo->sha256;
 
         const struct ant_process_options options = {.name = client->name, .priority = PRIORITY_CLIENT};

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NUMBER_BYTES = 32 };
@@ -28,11 +29,12 @@ static const char *commas(uint64_t number, char *text)
 /* A number that Linux tells in a file; -1 if it does not. */
 static long setting(const char *path)
 {
+    char text[NUMBER_BYTES];
     long value = -1;
     FILE *file = fopen(path, "re");
     if (file != NULL) {
-        if (fscanf(file, "%ld", &value) != 1) {
-            value = -1;
+        if (fgets(text, sizeof text, file) != NULL) {
+            value = strtol(text, NULL, 10);
         }
         (void)fclose(file);
     }

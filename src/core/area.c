@@ -71,6 +71,7 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
 {
     struct antk_core *core = ep->core;
     size_t frames = antk_pool_pages(core->pool);
+    antk_lock(&core->sweep_lock); /* two bodies of one process may end at once */
     for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
         struct antk_area *area = antk_pool_area(core->pool, frame);
         if (atomic_load(&area->owner) != ep->window.id)
@@ -86,6 +87,7 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
             antk_area_drop(ep, data);
         antk_area_drop(ep, frame);
     }
+    antk_unlock(&core->sweep_lock);
 }
 
 void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)

@@ -53,11 +53,13 @@ bool antk_candidate_ended(struct antk_body *self, int status)
 {
     struct antk_candidate *c = self->candidate;
     struct antk_endpoint *ep = self->endpoint;
+    if (atomic_load(&self->flags) & ANTK_ABANDONED) /* back in the core, it shall not starve with what it holds */
+        self->core->machine->ops->set_priority(&self->thread, atomic_load(&self->base_priority));
     antk_candidate_cancel(c, -EOWNERDEAD);
     antk_functions_remove(ep, self->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
     antk_lock(&self->core->lock);
-    atomic_fetch_or(&self->flags, ANTK_LEFT); /* from here on nothing is left to it any more */
+    atomic_store(&self->retired, true); /* from here on nothing is left to it any more */
     antk_unlock(&self->core->lock);
     antk_areas_sweep(ep, self->incarnation, false);
     antk_lock(&ep->lock);

@@ -46,6 +46,7 @@ static int create_tables(struct antk_core *core)
         return -ENOMEM;
     antk_lock_init(core->machine, &core->lock);
     antk_lock_init(core->machine, &core->pool_lock);
+    antk_lock_init(core->machine, &core->sweep_lock);
     init_endpoints(core);
     init_bodies(core);
     core->tables = true;
@@ -124,6 +125,7 @@ static void destroy(struct antk_core *core)
             antk_lock_fini(&core->endpoints[i].lock);
         antk_lock_fini(&core->lock);
         antk_lock_fini(&core->pool_lock);
+        antk_lock_fini(&core->sweep_lock);
     }
     antk_pool_destroy(core->pool);
     free(core->records);

@@ -35,7 +35,8 @@ struct antk_core {
     _Atomic uint32_t holders;      /* the shutdown, and each thread that it does not wait for */
     _Atomic uint32_t live_threads; /* that the core has started and that are not ready to be joined */
 
-    struct antk_lock pool_lock; /* [pool] calls of ica.h */
+    struct antk_lock sweep_lock; /* antk_areas_sweep; taken before pool_lock */
+    struct antk_lock pool_lock;  /* [pool] calls of ica.h */
 
     struct antk_lock lock;
     /* lock guards: */

@@ -157,8 +157,8 @@ bool antk_endpoint_bequeath(struct antk_endpoint *ep, uint32_t frame)
     struct antk_core *core = ep->core;
     antk_lock(&core->lock);
     struct antk_body *heir = core->live_bodies;
-    while (heir && (heir->endpoint != ep ||
-                    (atomic_load(&heir->flags) & (ANTK_ABANDONED | ANTK_LEFT)) != ANTK_ABANDONED))
+    while (heir && (heir->endpoint != ep || atomic_load(&heir->retired) ||
+                    !(atomic_load(&heir->flags) & ANTK_ABANDONED)))
         heir = heir->live_next;
     if (heir) {
         atomic_store(&antk_pool_area(core->pool, frame)->tag, heir->incarnation);

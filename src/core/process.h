@@ -80,7 +80,6 @@ struct antk_endpoint {
 enum {
     ANTK_ABANDONED = 1, /* it ends when it is next in the core */
     ANTK_DETACHED = 2,  /* nobody will join its thread (core->lock) */
-    ANTK_LEFT = 4,      /* it does not use its window any more (core->lock) */
 };
 
 #define ANTK_STACK_MIN ((size_t)64 << 10)
@@ -103,7 +102,7 @@ struct antk_body {
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
-    _Atomic bool retired; /* a swap has replaced it: it only has to leave */
+    _Atomic bool retired; /* replaced, or failed: it does not use its window any more (core->lock) */
 
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
