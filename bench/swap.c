@@ -178,8 +178,8 @@ static void measure_row(struct row *row, struct floor *floor)
     }
     row->swap_us = columns;
     row->blackout_us = columns + row->samples;
-    row->floor_swap_us = columns + 2 * row->samples;
-    row->floor_blackout_us = columns + 3 * row->samples;
+    row->floor_swap_us = columns + (size_t)2 * row->samples;
+    row->floor_blackout_us = columns + (size_t)3 * row->samples;
     row->queued_at_notice = UINT32_MAX;
     state_bytes = row->state_bytes;
     must("ant_serve", ant_serve(FN_SERVER, &programs[0], &options, &server));

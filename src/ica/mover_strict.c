@@ -159,6 +159,16 @@ static ssize_t copy_piece(struct antk_pool *pool, char *from, char *to, size_t b
     return (ssize_t)length;
 }
 
+/*
+ * EEXIST, though destinations are empty: Linux 6.18, which moves pages in batches, forgets to clear its own EAGAIN after
+ * it has tried again with success; it tries once more, finds the pages there, and counts none of them. So a page that is
+ * there, and here no more, has moved.
+ */
+static bool moved_unseen(const struct antk_pool *pool, const char *from, const char *to)
+{
+    return !antk_page_present(pool, from) && antk_page_present(pool, to);
+}
+
 /* Carries pages until all are there or one cannot be carried; *done: bytes that arrived, from the start. */
 static int carry(struct antk_pool *pool, char *from, char *to, size_t bytes, size_t *done)
 {
@@ -177,6 +187,9 @@ static int carry(struct antk_pool *pool, char *from, char *to, size_t bytes, siz
         int error = errno;
         if (move.move > 0) {
             *done += (size_t)move.move;
+            busy = again = 0;
+        } else if (error == EEXIST && moved_unseen(pool, from + *done, to + *done)) {
+            *done += ANT_PAGE_BYTES;
             busy = again = 0;
         } else if (error == EAGAIN && again < AGAIN_TRIES) {
             again++;
