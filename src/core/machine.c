@@ -13,6 +13,12 @@ const char *antk_machine_name(enum ant_machine kind)
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 
+#if defined(__SANITIZE_THREAD__)
+static const bool under_tsan = true;
+#else
+static const bool under_tsan = false;
+#endif
+
 static const char *const no_fifo =
     "SCHED_FIFO is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed): priorities are not enforced";
 
@@ -21,9 +27,12 @@ int antk_machine_create(const struct antk_machine_config *config, struct antk_ma
     struct antk_machine_config chosen = *config;
     const char *reason = "asked for";
     if (config->kind == ANT_MACHINE_AUTO) {
-        bool permitted = antk_fifo_permitted(config->rt_base + ANTK_LEVELS - 1) == 0;
+        bool permitted = !under_tsan && antk_fifo_permitted(config->rt_base + ANTK_LEVELS - 1) == 0;
         chosen.kind = permitted ? ANT_MACHINE_FIFO : ANT_MACHINE_OTHER;
-        reason = permitted ? "SCHED_FIFO is permitted" : no_fifo;
+        reason = permitted ? "SCHED_FIFO is permitted"
+                 : under_tsan
+                     ? "ThreadSanitizer's own spin locks never end on SCHED_FIFO threads of one CPU"
+                     : no_fifo;
     }
     int rc = chosen.kind == ANT_MACHINE_VIRTUAL ? antk_virtual_create(&chosen, machine)
                                                 : antk_real_create(&chosen, machine);
