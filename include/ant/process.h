@@ -99,7 +99,9 @@ ANT_API int ant_wait(ant_pid pid, int64_t timeout_ns, int *status);
  */
 ANT_API int ant_stop(ant_pid pid, int64_t timeout_ns, int *status);
 
-/* The id of the calling process; 0 from a thread that is no process. Never blocks. */
+/*
+ * The id of the calling process; 0 from a thread that is no process. Never blocks.
+ */
 ANT_API ant_pid ant_self(void);
 
 /*

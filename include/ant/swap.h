@@ -128,7 +128,9 @@ ANT_API int ant_swap_accept(void);
  */
 ANT_API int ant_swap_last(uint32_t function, struct ant_swap_report *report);
 
-/* The name of a step, "request" to "exit"; "?" for any other value. Any thread. The text is constant. */
+/*
+ * The name of a step, "request" to "exit"; "?" for any other value. Any thread. The text is constant.
+ */
 ANT_API const char *ant_swap_step_name(enum ant_swap_step step);
 
 ANT_END_DECLS

@@ -56,7 +56,9 @@ ANT_API int ant_trace_read(struct ant_event *events, size_t capacity, size_t *co
  */
 ANT_API int ant_trace_write(int fd);
 
-/* The name of an event kind, in lower case; "?" for any other value. Any thread. The text is constant. */
+/*
+ * The name of an event kind, in lower case; "?" for any other value. Any thread. The text is constant.
+ */
 ANT_API const char *ant_event_name(enum ant_event_kind kind);
 
 ANT_END_DECLS
