@@ -136,9 +136,11 @@ int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const ch
 static bool give_up(struct antk_candidate *c)
 {
     struct antk_core *core = c->endpoint->core;
-    atomic_store(&c->body->stop, 1);
+    /* In this order: whoever comes out of ant_work because of stop must find the flag. */
     atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
-    if (atomic_load(&c->body->waiting))
+    bool waiting = atomic_load(&c->body->waiting);
+    atomic_store(&c->body->stop, 1);
+    if (waiting)
         return false;
     antk_functions_remove(c->endpoint, c->body->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(c->endpoint, c->body->incarnation));

@@ -252,8 +252,8 @@ static uint32_t abandon_rest(struct antk_core *core)
     for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
         if (body == core->boot)
             continue;
-        atomic_store(&body->stop, 1);
         atomic_fetch_or(&body->flags, ANTK_ABANDONED | ANTK_DETACHED);
+        atomic_store(&body->stop, 1);
         antk_thread_detach(&body->thread);
         atomic_fetch_add(&core->holders, 1);
         core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
