@@ -4,7 +4,8 @@
 #
 #     /* ctest: machines=virtual,real movers=strict,strict-mremap,flat,copy */
 #
-#   machines=LIST  ANT_MACHINE; "real" stands for auto: fifo where it is permitted, else other
+#   machines=LIST  ANT_MACHINE; "real" stands for auto: fifo where it is permitted, else other. Under a sanitizer that is
+#                  other always, so "real" is left out there if other is in the list
 #   movers=LIST    ANT_MOVER; under ThreadSanitizer only flat and copy are used, as it cannot follow page moves
 #   timeout=N      seconds, instead of the default of its kind
 #   long           label "long": `./dev check --quick` leaves it out of the sanitizer suites
@@ -97,6 +98,9 @@ function(ant_add_marked_tests)
             set(ANT_ADDED_TESTS PARENT_SCOPE)
             return()
         endif()
+    endif()
+    if(ANT_SANITIZE AND "other" IN_LIST machines)
+        list(REMOVE_ITEM machines real)
     endif()
     if(NOT machines)
         set(machines -)

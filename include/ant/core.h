@@ -17,7 +17,7 @@ ANT_BEGIN_DECLS
 
 /* What runs the processes: see docs/machine.md. */
 enum ant_machine {
-    ANT_MACHINE_AUTO,    /* fifo where it is permitted, else other; under ThreadSanitizer, other */
+    ANT_MACHINE_AUTO,    /* fifo where it is permitted, else other; under AddressSanitizer and ThreadSanitizer, other */
     ANT_MACHINE_FIFO,    /* SCHED_FIFO threads on the configured CPUs; -EPERM where it is not permitted */
     ANT_MACHINE_OTHER,   /* ordinary scheduling: priorities are kept but not enforced */
     ANT_MACHINE_VIRTUAL, /* one thread at a time, deterministic, on a virtual clock */

@@ -1,5 +1,6 @@
 /* What the machines share: choosing one, locks, starting and joining threads, deadlines. */
 #include "core/machine.h"
+#include "ica/sanitizer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,26 +14,26 @@ const char *antk_machine_name(enum ant_machine kind)
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 
-#if defined(__SANITIZE_THREAD__)
-static const bool under_tsan = true;
-#else
-static const bool under_tsan = false;
-#endif
-
-static const char *const no_fifo =
-    "SCHED_FIFO is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed): priorities are not enforced";
+/* Why `auto` does not take fifo, or NULL. */
+static const char *against_fifo(int rt_base)
+{
+    if (antk_under_asan())
+        return "AddressSanitizer's own spin locks never end on SCHED_FIFO threads of one CPU";
+    if (antk_under_tsan())
+        return "ThreadSanitizer's own spin locks never end on SCHED_FIFO threads of one CPU";
+    if (antk_fifo_permitted(rt_base + ANTK_LEVELS - 1) != 0)
+        return "SCHED_FIFO is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed): priorities are not enforced";
+    return NULL;
+}
 
 int antk_machine_create(const struct antk_machine_config *config, struct antk_machine **machine)
 {
     struct antk_machine_config chosen = *config;
     const char *reason = "asked for";
     if (config->kind == ANT_MACHINE_AUTO) {
-        bool permitted = !under_tsan && antk_fifo_permitted(config->rt_base + ANTK_LEVELS - 1) == 0;
-        chosen.kind = permitted ? ANT_MACHINE_FIFO : ANT_MACHINE_OTHER;
-        reason = permitted ? "SCHED_FIFO is permitted"
-                 : under_tsan
-                     ? "ThreadSanitizer's own spin locks never end on SCHED_FIFO threads of one CPU"
-                     : no_fifo;
+        const char *against = against_fifo(config->rt_base);
+        chosen.kind = against ? ANT_MACHINE_OTHER : ANT_MACHINE_FIFO;
+        reason = against ? against : "SCHED_FIFO is permitted";
     }
     int rc = chosen.kind == ANT_MACHINE_VIRTUAL ? antk_virtual_create(&chosen, machine)
                                                 : antk_real_create(&chosen, machine);

@@ -5,6 +5,7 @@
  * mlockall populates. Its flags are set before a mover opens parts of it: so all mappings cut from it are alike, and merge again.
  */
 #include "ica/mover.h"
+#include "ica/sanitizer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,17 +18,6 @@
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_THREAD_SANITIZER 1
-#endif
-#endif
-#ifndef UNDER_THREAD_SANITIZER
-#define UNDER_THREAD_SANITIZER 0
 #endif
 
 const char *antk_mover_name(enum ant_mover mover)
@@ -169,8 +159,8 @@ int antk_mover_start(struct antk_pool *pool, enum ant_mover wanted, char *reason
     const char *why = "asked for by name";
     const struct antk_mover *mover = named(wanted);
     if (mover == NULL) {
-        mover = UNDER_THREAD_SANITIZER ? &antk_mover_copy : &antk_mover_strict;
-        why = UNDER_THREAD_SANITIZER ? "ThreadSanitizer cannot follow pages that move" : "the default";
+        mover = antk_under_tsan() ? &antk_mover_copy : &antk_mover_strict;
+        why = antk_under_tsan() ? "ThreadSanitizer cannot follow pages that move" : "the default";
     }
 
     int error = start(pool, mover, refused, sizeof(refused));
