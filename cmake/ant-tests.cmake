@@ -5,7 +5,7 @@
 #     /* ctest: machines=virtual,real movers=strict,strict-mremap,flat,copy */
 #
 #   machines=LIST  ANT_MACHINE; "real" stands for auto: fifo where it is permitted, else other. Under a sanitizer that is
-#                  other always, so "real" is left out there if other is in the list
+#                  other always (docs/machine.md), so fifo is left out there, and "real" if other is in the list
 #   movers=LIST    ANT_MOVER; under ThreadSanitizer only flat and copy are used, as it cannot follow page moves
 #   timeout=N      seconds, instead of the default of its kind
 #   long           label "long": `./dev check --quick` leaves it out of the sanitizer suites
@@ -99,8 +99,11 @@ function(ant_add_marked_tests)
             return()
         endif()
     endif()
-    if(ANT_SANITIZE AND "other" IN_LIST machines)
-        list(REMOVE_ITEM machines real)
+    if(ANT_SANITIZE AND machines)
+        list(REMOVE_ITEM machines fifo)
+        if("other" IN_LIST machines)
+            list(REMOVE_ITEM machines real)
+        endif()
     endif()
     if(NOT machines)
         set(machines -)

@@ -1,7 +1,10 @@
 /*
  * A core: boot, configuration, what runs and why, shutdown.
  *
- * A core is the inner core of AnT inside this Linux process. Several may live in one Linux process; they share nothing.
+ * A core is the inner core of AnT inside this Linux process. Several may live in one Linux process; what runs on one
+ * is not seen by another. They share the handlers for stale accesses, and one thread that frees old table entries, which
+ * the first boot creates and which takes that thread's scheduling.
+ * A child of fork is no process of any core: its calls return -EPERM.
  *
  * Environment, read by ant_boot where the config field has its default; this is the one list of them:
  *   ANT_MACHINE  auto | fifo | other | virtual
@@ -56,7 +59,7 @@ struct ant_config {
     size_t pool_bytes;           /* 2 MiB up to 1 TiB, rounded up to whole 2 MiB; default 64 MiB */
     bool prefault;               /* populate the whole pool at boot instead of 2 MiB at a time as it is used */
     uint32_t max_processes;      /* 2 to 65,535 processes at once; default 1,024. Each reserves addresses for a window as large as the pool */
-    size_t stack_bytes;          /* stack of a process unless its options say otherwise; 64 KiB up; default 1 MiB of addresses, resident as used */
+    size_t stack_bytes;          /* stack of a process unless its options say otherwise; 64 KiB to 64 TiB; default 1 MiB of addresses, resident as used */
     int priority;                /* of the first process; default ANT_PRIORITY_MIN */
     int rt_base;                 /* `fifo`: 1 to 38; default ANT_RT_BASE_DEFAULT */
     const int *cpus;             /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
@@ -99,7 +102,7 @@ struct ant_shutdown_report {
  *   -EBUSY       the calling thread is a process already
  *   -EINVAL      a field of config, or one of the environment variables above, has a value that is not allowed
  *   -EPERM       `fifo` was asked for by name and is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed)
- *   -ENOTSUP  a mover was asked for by name that cannot run here (kernel, seccomp)
+ *   -ENOTSUP     a mover was asked for by name that cannot run here (kernel, seccomp)
  *   -ENOMEM      no memory or no addresses; the log says which (overcommit, ulimit -v) and what to make smaller
  *
  * Paper: section 2.1, the inner core.
@@ -111,8 +114,8 @@ ANT_API int ant_boot(const struct ant_config *config);
  * the thread its scheduling policy, CPUs and signal mask back.
  *
  * A server's `stop` callback runs; requests still queued or in service get the result -ESHUTDOWN; ant_receive returns
- * ANT_STOP, ant_sleep, ant_work and ant_wait return -ESHUTDOWN. A process that has not ended after shutdown_timeout_ns
- * is abandoned: its thread ends when it next calls into the core, whose memory is kept until then.
+ * ANT_STOP, ant_sleep, ant_work and ant_wait return -ESHUTDOWN. Meanwhile the caller runs above all priorities, so that
+ * its limit holds. A process that has not ended after shutdown_timeout_ns is abandoned: its thread ends when it next calls into the core, whose memory is kept until then.
  *
  * report: filled, if not NULL.
  * Only the process that booted the core. Blocks for up to shutdown_timeout_ns. Afterwards the thread is no process.

@@ -2,7 +2,8 @@
  * Processes: threads of the emulated machine, each with an endpoint (queues, window, function ids) and a priority.
  *
  * A process created here runs on a thread of its own with all asynchronous signals blocked, so that the program's
- * signals go to its other threads. Paper: section 2.1.
+ * signals go to its other threads. Where the thread calls pthread_exit, its process ends, with the status 0; it may not be
+ * cancelled (pthread_cancel). Paper: section 2.1.
  */
 #ifndef ANT_PROCESS_H
 #define ANT_PROCESS_H
@@ -18,7 +19,7 @@ ANT_BEGIN_DECLS
 struct ant_process_options {
     const char *name;   /* copied; default "process" */
     int priority;       /* ANT_PRIORITY_MIN to ANT_PRIORITY_MAX; default: the caller's */
-    size_t stack_bytes; /* default: the core's config */
+    size_t stack_bytes; /* 64 KiB to 64 TiB; default: the core's config */
 };
 
 struct ant_process_info {
@@ -109,6 +110,7 @@ ANT_API ant_pid ant_self(void);
  *
  * pid: any living process, the caller included. priority: ANT_PRIORITY_MIN to ANT_PRIORITY_MAX.
  * The process goes to the tail of its new level (on `fifo`, a lowered one to the head, as Linux does it). May give up the processor.
+ * What a new server sets for itself in `start` is in force once it is registered; if that fails, it never was.
  *
  * Errors:
  *   -EINVAL  priority is out of range

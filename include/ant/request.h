@@ -77,8 +77,9 @@ ANT_API int ant_request_free(struct ant_request *rq);
 /*
  * Sends a request and waits for its result (a synchronous request).
  *
- * rq: held by the caller as its client. It and rq->data leave the caller's space and are back, at the same addresses,
- *   when the call returns anything but -EINPROGRESS. Results of other requests stay queued meanwhile.
+ * rq: held by the caller as its client. It and rq->data leave the caller's space. rq is back, at the same address, when the
+ *   call returns anything but -EINPROGRESS; so is the data area, unless the server has kept it or replied with another: rq->data tells.
+ *   Results of other requests stay queued meanwhile.
  * On 0 the server has answered: see rq->status.
  *
  * Errors, nothing sent:

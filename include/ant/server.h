@@ -61,7 +61,7 @@ struct ant_program {
     int (*start)(struct ant_server *self);
     /* A request to answer. */
     void (*request)(struct ant_server *self, struct ant_request *rq);
-    /* The result of a request that it, or its predecessor, sent asynchronously; rq is its own again. NULL: it is freed. */
+    /* The result of a request that it, or its predecessor, sent asynchronously; rq is its own again. NULL: it is freed, its data area too. */
     void (*result)(struct ant_server *self, struct ant_request *rq);
     /* It was asked to end (not: replaced). May still reply. May be NULL. */
     void (*stop)(struct ant_server *self);
@@ -75,13 +75,14 @@ struct ant_program {
 struct ant_server_options {
     const char *name;         /* of the process; default: the program's */
     int priority;             /* default: the caller's */
-    size_t stack_bytes;       /* default: the core's config */
+    size_t stack_bytes;       /* 64 KiB to 64 TiB; default: the core's config */
     uint32_t queue_limit;     /* requests queued at most; default: no limit but the pool */
     int64_t start_timeout_ns; /* how long `start` may take; default 10 s */
 };
 
 /*
- * Creates a server under a function id and waits until its `start` has returned.
+ * Creates a server under a function id and waits until its `start` has returned. Until then the caller runs above the server's
+ * priority, so that its time limit holds.
  *
  * function: not 0; more ids can be added with ant_function_add.
  * program: borrowed for as long as it serves. options: NULL for all defaults; borrowed during the call.

@@ -36,12 +36,15 @@ struct ant_swap_options {
     size_t transformer_count;
 };
 
-/* Of one kind of thing that is handed over: at_notice + arrived - left = handed_over. */
+/*
+ * Of one kind of thing that is handed over: at_notice + arrived - left = handed_over. A swap that was rolled back hands nothing over:
+ * there handed_over is what the old server goes on with or, with -ECANCELED, has left to the core to answer.
+ */
 struct ant_swap_count {
     uint32_t at_notice;   /* there when the old server was notified */
     uint32_t arrived;     /* come since */
     uint32_t left;        /* gone since: taken, answered, withdrawn */
-    uint32_t handed_over; /* counted in the queue that the new server took over */
+    uint32_t handed_over; /* in the queue that the new server took over */
 };
 
 struct ant_swap_report {
@@ -82,20 +85,22 @@ struct ant_swap_report {
  *   -EINVAL    function is 0, the program is not one that ant_serve would take, or an option has a value that is not allowed
  *   -EPROTO    the program was built for another ABI
  *   -ESRCH     nobody serves that function
- *   -ENOTSUP the server was not made by ant_serve; or the state versions differ and there is no transformer
+ *   -ENOTSUP   the server was not made by ant_serve; or the state versions differ and there is no transformer
  *   -EBUSY     a swap of that server is going on, or the caller is a new server that has not been registered yet
  *   -EAGAIN    the host has no thread to give, or no process is free
  *   -ENOMEM    no memory
  *   -EPERM     the calling thread is no process
- * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed:
+ * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed (processes and servers
+ * that it created go on; it had better create them once it serves):
  *   -ETIMEDOUT a time limit passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung.
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
  *   -EOWNERDEAD the new server ended in `start`
- *   -ECANCELED the old server ended before it gave up its loop; its function ids are gone
- *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
+ * *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   any other  what `start` or the transformer returned
+ * Error, nobody serves:
+ *   -ECANCELED the old server ended before it gave up its loop; its function ids are gone
  *
  * Paper: section 2.4, steps 1 to 12.
  */
@@ -109,8 +114,8 @@ ANT_API int ant_swap(uint32_t function, const struct ant_program *program,
  * destructors or cleanup handlers run). It returns only if the swap was rolled back.
  *
  * Errors:
- *   -ECANCELED the swap was rolled back; go on serving
- *   -EINVAL    the caller has not been told of a swap
+ *   -ECANCELED the swap was rolled back, now or before this call; go on serving
+ *   -EINVAL    the caller's last message was not ANT_SWAP
  *   -EPERM     the calling thread is no process
  *
  * Paper: section 2.4, steps 5, 9 and 12.

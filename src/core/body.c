@@ -106,6 +106,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->base_priority, priority);
     body->raised_priority = 0;
     body->exit_status = 0;
+    body->told_of_swap = false;
     atomic_store(&body->retired, false);
     body->thread.index = ep->index;
     memset(&body->server, 0, sizeof body->server);
@@ -142,11 +143,19 @@ static void wake_waiters(struct antk_core *core, struct antk_waiter *waiter)
 static int body_main(void *arg)
 {
     struct antk_body *self = arg;
-    struct antk_core *core = self->core;
     antk_self = self;
     antk_functions_enter_thread();
-    int status = setjmp(self->base) == 0 ? self->entry(self) : self->exit_status;
-    bool ended = end_body(self, status);
+    if (setjmp(self->base) == 0)
+        self->exit_status = self->entry(self);
+    return 0;
+}
+
+/* Whether its entry has returned, or it was left by longjmp, or by the program's pthread_exit. */
+static void body_leave(void *arg)
+{
+    struct antk_body *self = arg;
+    struct antk_core *core = self->core;
+    bool ended = end_body(self, self->exit_status);
     antk_functions_leave_thread();
     antk_self = NULL;
     struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
@@ -154,13 +163,12 @@ static int body_main(void *arg)
     wake_waiters(core, waiters);
     if (unlist_body(core, self, true)) {
         antk_core_put(core); /* its shutdown has not waited for this thread */
-        return 0;
+        return;
     }
     /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
     atomic_fetch_sub(&core->live_threads, 1);
     struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;
     core->machine->ops->ended(core->machine, &self->thread, notify);
-    return 0;
 }
 
 int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start,
@@ -188,7 +196,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
     atomic_fetch_add(&core->live_threads, 1);
     int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes,
-                               body_main, body);
+                               body_main, body_leave, body);
     if (rc != 0) {
         atomic_fetch_sub(&core->live_threads, 1);
         antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index,

@@ -53,7 +53,11 @@ bool antk_candidate_ended(struct antk_body *self, int status)
 {
     struct antk_candidate *c = self->candidate;
     struct antk_endpoint *ep = self->endpoint;
-    if (atomic_load(&self->flags) & ANTK_ABANDONED) /* back in the core, it shall not starve with what it holds */
+    antk_lock(&self->core->lock);
+    c->ending = true;
+    bool abandoned = c->abandoned;
+    antk_unlock(&self->core->lock);
+    if (abandoned) /* back in the core, it shall not starve with what it holds; else its requester sees to that */
         self->core->machine->ops->set_priority(&self->thread, atomic_load(&self->base_priority));
     antk_candidate_cancel(c, -EOWNERDEAD);
     antk_functions_remove(ep, self->incarnation);
@@ -70,7 +74,6 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     self->candidate = NULL;
     antk_lock(&self->core->lock);
     atomic_store(&c->ended, true);
-    bool abandoned = c->abandoned;
     antk_unlock(&self->core->lock);
     if (!abandoned)
         antk_unpark(self->core->machine, &c->requester->thread);
@@ -109,6 +112,22 @@ bool antk_candidate_commit(struct antk_candidate *c)
     return atomic_compare_exchange_strong(&c->fate, &pending, ANTK_COMMITTED);
 }
 
+void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation)
+{
+    struct antk_endpoint *ep = c->endpoint;
+    struct antk_body *body = antk_self;
+    ep->body = body;
+    ep->program = c->program;
+    ep->generation = generation;
+    if (c->own_state)
+        ep->state = c->state;
+    if (c->priority != 0)
+        ep->priority = c->priority;
+    atomic_store(&body->base_priority, ep->priority);
+    atomic_store(&body->stop, atomic_load(&ep->stopping));
+    antk_functions_publish_locked(ep, body->incarnation);
+}
+
 bool antk_candidate_cancel(struct antk_candidate *c, int error)
 {
     uint32_t pending = ANTK_PENDING,
@@ -145,14 +164,14 @@ static bool give_up(struct antk_candidate *c)
     antk_functions_remove(c->endpoint, c->body->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(c->endpoint, c->body->incarnation));
     antk_lock(&core->lock);
-    c->abandoned = !atomic_load(&c->ended);
+    c->abandoned = !c->ending;
     bool abandoned = c->abandoned;
     if (abandoned) /* should it spin, it must not do so at the level of the server that goes on */
         core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_unlock(&core->lock);
     if (abandoned)
         antk_log(&core->log, ANT_LOG_WARNING,
-                 "process %u (%s): a new server hangs in start and is abandoned",
+                 "process %u (%s): a new server has not finished start in time and is abandoned",
                  c->endpoint->index, c->endpoint->name);
     return abandoned;
 }

@@ -38,7 +38,9 @@ struct antk_candidate {
     _Atomic uint32_t fate;      /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
     _Atomic bool go;            /* it may begin */
     _Atomic bool ended;         /* after cancellation: its thread has left and its things are freed */
+    bool ending;                /* core->lock: its thread is back in the core, to end */
     bool abandoned;             /* core->lock: nobody waits for it to end */
+    int priority;               /* that it has set for itself, from its registration on; 0: none */
     bool own_state;             /* it will have this state instead of its predecessor's: */
     uint32_t state;             /* frame, or ANTK_NO_FRAME for none */
     _Atomic uint32_t swallowed; /* requests it had sent whose results will be dropped */
@@ -66,6 +68,11 @@ static inline int antk_candidate_error(struct antk_candidate *c)
 }
 /* Tries to commit it; false: it was cancelled already. */
 bool antk_candidate_commit(struct antk_candidate *c);
+/*
+ * On its own thread, with the endpoint's lock, right after it has committed: the endpoint, its state and priority are its own. The caller
+ * calls antk_body_raise(body, 0) without the lock, for the priority to be in force.
+ */
+void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation);
 /* Tries to cancel it, with a negative errno value; if this wins, the predecessor goes on. False: its fate was decided already. */
 bool antk_candidate_cancel(struct antk_candidate *c, int error);
 

@@ -10,7 +10,7 @@
 #define CHUNK (2 * MIB)
 
 /* A choice from the environment, where the config leaves it open. Not one of the names: -EINVAL. */
-static int choose(const char *variable, const char *const names[], int count, int *choice)
+static int choose(const char *variable, const char *const names[], int count, bool quiet, int *choice)
 {
     const char *value = getenv(variable);
     if (*choice != 0 || !value || !*value)
@@ -21,6 +21,8 @@ static int choose(const char *variable, const char *const names[], int count, in
             return 0;
         }
     }
+    if (quiet)
+        return -EINVAL;
     fprintf(stderr, "ant: %s=%s is not one of:", variable, value);
     for (int i = 0; i < count; i++)
         if (names[i])
@@ -35,11 +37,12 @@ static int read_environment(struct ant_config *c)
     static const char *const movers[] = {"auto", "strict", "strict-mremap", "flat", "copy"};
     static const char *const levels[] = {NULL, "quiet", "error", "warning", "info", "debug"};
     int machine = (int)c->machine, mover = (int)c->mover, level = (int)c->log;
-    int rc = choose("ANT_MACHINE", machines, 4, &machine);
+    int rc = choose("ANT_LOG", levels, 6, false, &level);
+    bool quiet = level == ANT_LOG_QUIET;
     if (rc == 0)
-        rc = choose("ANT_MOVER", movers, 5, &mover);
+        rc = choose("ANT_MACHINE", machines, 4, quiet, &machine);
     if (rc == 0)
-        rc = choose("ANT_LOG", levels, 6, &level);
+        rc = choose("ANT_MOVER", movers, 5, quiet, &mover);
     c->machine = (enum ant_machine)machine;
     c->mover = (enum ant_mover)mover;
     c->log = (enum ant_log_level)level;
@@ -48,10 +51,33 @@ static int read_environment(struct ant_config *c)
 
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
-int antk_config_fill(const struct ant_config *given, struct ant_config *c)
+/* The name of a field whose value is not allowed, or NULL. */
+static const char *wrong_field(const struct ant_config *c)
+{
+    if (c->machine > ANT_MACHINE_VIRTUAL)
+        return "machine";
+    if (c->mover > ANT_MOVER_COPY)
+        return "mover";
+    if (c->log > ANT_LOG_DEBUG)
+        return "log";
+    if (c->pool_bytes < CHUNK || c->pool_bytes > MIB * MIB)
+        return "pool_bytes";
+    if (c->max_processes < 2 || c->max_processes > 65535)
+        return "max_processes";
+    if (!antk_process_options_ok(ANT_PRIORITY_MIN, c->stack_bytes))
+        return "stack_bytes";
+    if (c->priority < ANT_PRIORITY_MIN || c->priority > ANT_PRIORITY_MAX)
+        return "priority";
+    if (c->rt_base < 1 || c->rt_base > 38)
+        return "rt_base";
+    return c->cpu_count > 64 || (c->cpu_count > 0 && !c->cpus) ? "cpus" : NULL;
+}
+
+int antk_config_fill(const struct ant_config *given, struct ant_config *c, const char **wrong)
 {
     static const struct ant_config defaults;
     *c = given ? *given : defaults;
+    *wrong = NULL;
     int rc = read_environment(c);
     if (rc != 0)
         return rc;
@@ -62,11 +88,7 @@ int antk_config_fill(const struct ant_config *given, struct ant_config *c)
     DEFAULT(c->priority, ANT_PRIORITY_MIN);
     DEFAULT(c->rt_base, ANT_RT_BASE_DEFAULT);
     DEFAULT(c->shutdown_timeout_ns, (int64_t)(5 * ANT_NS_PER_S));
-    bool allowed = c->machine <= ANT_MACHINE_VIRTUAL && c->mover <= ANT_MOVER_COPY &&
-                   c->log <= ANT_LOG_DEBUG && c->pool_bytes >= CHUNK && c->pool_bytes <= MIB * MIB &&
-                   c->max_processes >= 2 && c->max_processes <= 65535 &&
-                   antk_process_options_ok(c->priority, c->stack_bytes) && c->rt_base >= 1 &&
-                   c->rt_base <= 38 && c->cpu_count <= 64 && (c->cpu_count == 0 || c->cpus);
+    *wrong = wrong_field(c);
     c->pool_bytes = (c->pool_bytes + CHUNK - 1) / CHUNK * CHUNK;
-    return allowed ? 0 : -EINVAL;
+    return *wrong ? -EINVAL : 0;
 }

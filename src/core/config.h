@@ -6,7 +6,10 @@
 
 #include <ant/core.h>
 
-/* Fills in every default, the environment's choices first. -EINVAL: a value is not allowed. */
-int antk_config_fill(const struct ant_config *given, struct ant_config *config);
+/*
+ * Fills in every default, the environment's choices first. -EINVAL: a value is not allowed; *wrong is the name of the field, or NULL
+ * if it is the environment's, which has been told then.
+ */
+int antk_config_fill(const struct ant_config *given, struct ant_config *config, const char **wrong);
 
 #endif

@@ -164,15 +164,31 @@ static void tell(struct antk_core *core)
              antk_mover_name(antk_pool_mover(core->pool)), core->mover_reason);
 }
 
+/* A child of fork has neither the windows nor the other threads, but the userfaultfd of the parent's windows: it is no process. */
+static void leave_to_parent(void)
+{
+    antk_self = NULL;
+}
+
+static void watch_forks(void)
+{
+    antk_at_fork(leave_to_parent);
+}
+
 int ant_boot(const struct ant_config *given)
 {
+    static antk_once_flag watched = ANTK_ONCE;
     if (antk_self)
         return -EBUSY;
+    antk_once(&watched, watch_forks);
     struct antk_core *core = calloc(1, sizeof *core);
     if (!core)
         return -ENOMEM;
-    int rc = antk_config_fill(given, &core->config);
+    const char *wrong;
+    int rc = antk_config_fill(given, &core->config, &wrong);
     core->log.level = core->config.log ? core->config.log : ANT_LOG_WARNING;
+    if (wrong)
+        antk_log(&core->log, ANT_LOG_ERROR, "no core: config.%s has a value that is not allowed", wrong);
     if (rc == 0)
         rc = create_machine(core);
     if (rc == 0)
@@ -277,6 +293,8 @@ int ant_shutdown(struct ant_shutdown_report *report)
     count_held(core, &held);
     atomic_store(&core->shutting_down, 1);
     held.processes_asked = stop_all(core);
+    struct antk_endpoint *ep = self->endpoint;
+    antk_endpoint_close(ep, -ESHUTDOWN, 0); /* first: others may wait for what it owes them */
     while (!all_ended(core)) {
         int rc = antk_park(&self->thread, deadline_ns,
                            (struct antk_wait){"the end of all processes", -1, false});
@@ -284,8 +302,6 @@ int ant_shutdown(struct ant_shutdown_report *report)
             break;
     }
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
-    struct antk_endpoint *ep = self->endpoint;
-    antk_endpoint_close(ep, -ESHUTDOWN, 0);
     antk_fault_unwatch(core);
     antk_body_disown(self);
     antk_unpin(ep);

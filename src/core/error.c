@@ -20,7 +20,7 @@ const char *ant_strerror(int error)
         {EAGAIN, "no room now: the server's queue, the processes or the host's threads are used up"},
         {ENOMEM, "no memory, pages or addresses left"},
         {EFAULT, "no area at that address"},
-        {EBUSY, "in use: in service, the server's state, or a swap of it is going on"},
+        {EBUSY, "in use: in service, the server's state, a swap of it is going on, or a process already"},
         {EEXIST, "somebody serves that function already"},
         {EINVAL, "an argument is not allowed"},
         {EDEADLK, "it would wait for ever"},
@@ -31,7 +31,7 @@ const char *ant_strerror(int error)
         {ETIMEDOUT, "the time limit passed"},
         {EALREADY, "its result is there already"},
         {EINPROGRESS, "the server has it in service; its result will come"},
-        {ECANCELED, "cancelled: the swap was rolled back"},
+        {ECANCELED, "the swap was given up: the old server goes on, or has ended itself"},
         {EOWNERDEAD, "the process ended before it was done"},
         {ESHUTDOWN, "it was asked to stop"},
     };

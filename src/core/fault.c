@@ -160,6 +160,9 @@ void antk_fault_watch(struct antk_core *core)
         if (atomic_compare_exchange_strong(&watched[i], &none, core))
             return;
     }
+    antk_log(&core->log, ANT_LOG_WARNING,
+             "more than %d cores in one program: stale accesses to this one's areas are not told",
+             MAX_CORES);
 }
 
 void antk_fault_unwatch(struct antk_core *core)

@@ -36,7 +36,7 @@ static int matches(struct cds_lfht_node *node, const void *key)
  * of whoever creates it, so it is created at the first boot, when that thread is still an ordinary one.
  */
 static struct call_rcu_data *reclaimer;
-static pthread_once_t reclaimer_once = PTHREAD_ONCE_INIT;
+static antk_once_flag reclaimer_once = ANTK_ONCE;
 
 static void create_reclaimer(void)
 {

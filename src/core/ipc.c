@@ -120,9 +120,10 @@ void antk_receive_data(struct antk_body *self, uint32_t data)
 }
 
 /* Puts a carried request on the server's queue, unless that refuses. */
-static int enqueue(struct antk_endpoint *server, uint32_t frame)
+static int enqueue(struct antk_endpoint *client, struct antk_endpoint *server, uint32_t frame)
 {
     struct antk_core *core = server->core;
+    struct antk_record *record = antk_record(core, frame);
     struct antk_body *receiver = NULL;
     int rc = 0;
     antk_lock(&server->lock);
@@ -131,8 +132,9 @@ static int enqueue(struct antk_endpoint *server, uint32_t frame)
     } else if (server->queue_limit != 0 && server->requests.count >= server->queue_limit) {
         rc = -EAGAIN;
     } else {
-        antk_set_state(antk_record(core, frame), ANTK_QUEUED, server->index);
+        antk_set_state(record, ANTK_QUEUED, server->index);
         antk_queue_push(core->records, &server->requests, frame);
+        antk_trace_add(core, client->index, ANT_EVENT_SEND, record->function, (int64_t)record->cookie);
         receiver = receiver_locked(server);
     }
     antk_unlock(&server->lock);
@@ -190,8 +192,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     request->status = 0;
     request->error = 0;
     list_out(self, frame);
-    antk_trace_add(core, ep->index, ANT_EVENT_SEND, header->function, (int64_t)header->cookie);
-    rc = enqueue(server, frame);
+    rc = enqueue(ep, server, frame);
     if (rc != 0) {
         antk_unlist_out(ep, frame);
         request->data = header->data;
@@ -311,6 +312,7 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     if (notice)
         notice->seen(notice);
     antk_unlock(&ep->lock);
+    self->told_of_swap = notice != NULL;
     if (notice) {
         *message = (struct ant_message){ANT_SWAP, NULL};
     } else if (stop) {

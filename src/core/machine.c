@@ -79,9 +79,14 @@ void antk_unlock(struct antk_lock *lock)
         pthread_mutex_unlock(&lock->mutex);
 }
 
-void antk_once(pthread_once_t *once, void (*function)(void))
+void antk_once(antk_once_flag *once, void (*function)(void))
 {
     pthread_once(once, function);
+}
+
+void antk_at_fork(void (*in_child)(void))
+{
+    pthread_atfork(NULL, NULL, in_child);
 }
 
 /* A process's thread takes no asynchronous signal, so that the program's signals go to its other threads. */
@@ -103,11 +108,19 @@ int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)
     return -rc;
 }
 
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority,
-                      size_t stack_bytes, int (*entry)(void *arg), void *arg)
+void antk_thread_run(struct antk_thread *t)
+{
+    pthread_cleanup_push(t->leave, t->arg);
+    t->entry(t->arg);
+    pthread_cleanup_pop(1);
+}
+
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
+                      int (*entry)(void *arg), void (*leave)(void *arg), void *arg)
 {
     t->machine = m;
     t->entry = entry;
+    t->leave = leave;
     t->arg = arg;
     atomic_store(&t->priority, priority);
     atomic_store(&t->permit, 0);

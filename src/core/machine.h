@@ -49,6 +49,7 @@ struct antk_thread {
     struct antk_machine *machine;
     pthread_t pthread;
     int (*entry)(void *arg);
+    void (*leave)(void *arg);
     void *arg;
     uint32_t index;                   /* of the process, for traces */
     _Atomic int priority;             /* in force: the process's own, or raised for a swap */
@@ -124,6 +125,8 @@ const char *antk_machine_name(enum ant_machine kind);
 
 /* For the machines: creates t->pthread, to run body(t). -EAGAIN: the host has no thread to give. */
 int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *));
+/* For the machines: what a thread does from its first turn on: its entry, then, also after a pthread_exit in it, its leave. */
+void antk_thread_run(struct antk_thread *t);
 int antk_real_create(const struct antk_machine_config *config, struct antk_machine **machine);
 int antk_virtual_create(const struct antk_machine_config *config, struct antk_machine **machine);
 /* Why the calling thread may not become SCHED_FIFO at this priority: 0 if it may, else a negative errno value. */
@@ -137,7 +140,12 @@ void antk_lock(struct antk_lock *lock);
 void antk_unlock(struct antk_lock *lock);
 
 /* Runs a function once in the life of this Linux process, whoever comes first. */
-void antk_once(pthread_once_t *once, void (*function)(void));
+typedef pthread_once_t antk_once_flag;
+#define ANTK_ONCE PTHREAD_ONCE_INIT
+void antk_once(antk_once_flag *once, void (*function)(void));
+
+/* From now on a child of fork runs this, in its only thread, before fork returns there. */
+void antk_at_fork(void (*in_child)(void));
 
 /*
  * Changes a thread's priority and gives up the lock that proves that the thread exists and orders such changes. Real machines
@@ -150,9 +158,12 @@ static inline uint64_t antk_now(struct antk_machine *m)
     return m->ops->now(m);
 }
 
-/* Starts entry(arg) on a new thread; when it returns the thread is gone, and antk_thread_join may be called. -EAGAIN, -ENOMEM. */
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority,
-                      size_t stack_bytes, int (*entry)(void *arg), void *arg);
+/*
+ * Starts entry(arg) on a new thread. However that ends, leave(arg) is run there after it; when that has called ops->ended the
+ * thread is gone, and antk_thread_join may be called. -EAGAIN, -ENOMEM.
+ */
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
+                      int (*entry)(void *arg), void (*leave)(void *arg), void *arg);
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);
 

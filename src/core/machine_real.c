@@ -118,8 +118,7 @@ static void real_leave(struct antk_machine *base, struct antk_thread *t)
 
 static void *real_main(void *arg)
 {
-    struct antk_thread *t = arg;
-    t->entry(t->arg);
+    antk_thread_run(arg);
     return NULL;
 }
 

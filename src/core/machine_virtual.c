@@ -275,9 +275,8 @@ static void virtual_leave(struct antk_machine *base, struct antk_thread *t)
 
 static void *virtual_main(void *arg)
 {
-    struct antk_thread *t = arg;
-    await_baton(t);
-    t->entry(t->arg);
+    await_baton(arg);
+    antk_thread_run(arg);
     return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* Processes: creating them, ending them, waiting for them, what they are and do. */
+#include "core/candidate.h"
 #include "core/core.h"
 
 #include <errno.h>
@@ -42,7 +43,8 @@ int ant_process_create(const struct ant_process_options *options, int (*entry)(v
 
 bool antk_process_options_ok(int priority, size_t stack_bytes)
 {
-    return priority >= ANT_PRIORITY_MIN && priority <= ANT_PRIORITY_MAX && stack_bytes >= ANTK_STACK_MIN;
+    return priority >= ANT_PRIORITY_MIN && priority <= ANT_PRIORITY_MAX &&
+           stack_bytes >= ANTK_STACK_MIN && stack_bytes <= ANTK_STACK_MAX;
 }
 
 void ant_exit(int status)
@@ -163,6 +165,11 @@ int ant_priority_set(ant_pid pid, int priority)
     struct antk_endpoint *ep = antk_pin(self->core, pid);
     if (!ep)
         return -ESRCH;
+    if (self->candidate && ep == self->endpoint) {
+        self->candidate->priority = priority;
+        antk_unpin(ep);
+        return 0;
+    }
     antk_lock(&ep->lock);
     struct antk_body *body = ep->body;
     if (body) {

@@ -63,6 +63,7 @@ struct antk_endpoint {
     struct antk_queue out;      /* sent, not answered */
     uint32_t queue_limit;
     size_t stack_bytes;               /* of a server's threads */
+    uint32_t first_function;          /* a server: under which it was created; fixed */
     struct antk_notice *notice;       /* a swap that the body must see before anything else */
     struct antk_candidate *swap;      /* of the swap that goes on; NULL: none */
     struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
@@ -83,6 +84,7 @@ enum {
 };
 
 #define ANTK_STACK_MIN ((size_t)64 << 10)
+#define ANTK_STACK_MAX ((size_t)1 << 46)
 
 struct antk_body {
     struct antk_core *core;
@@ -102,6 +104,7 @@ struct antk_body {
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
+    bool told_of_swap;    /* its last message was the notice; its own thread's */
     _Atomic bool retired; /* replaced, or failed: it does not use its window any more (core->lock) */
 
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */

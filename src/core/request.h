@@ -18,6 +18,7 @@
 
 #include <ant/request.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 enum antk_request_state {
     ANTK_PLAIN,   /* no request: a data area, a state, or free */
@@ -96,6 +97,20 @@ static inline void antk_queue_unlink(struct antk_record *records, struct antk_qu
     *(link->next != UINT32_MAX ? &records[link->next].link[queue->kind].prev : &queue->tail) = link->prev;
     queue->count--;
     queue->left++;
+}
+
+/* For assertions: is it a list in both directions, as long as it says? */
+static inline bool antk_queue_intact(const struct antk_record *records, const struct antk_queue *queue)
+{
+    uint32_t length = 0, last = UINT32_MAX;
+    for (uint32_t frame = queue->head; frame != UINT32_MAX && length <= queue->count; length++) {
+        const struct antk_link *link = &records[frame].link[queue->kind];
+        if (link->prev != last)
+            return false;
+        last = frame;
+        frame = link->next;
+    }
+    return length == queue->count && last == queue->tail && queue->count == queue->arrived - queue->left;
 }
 
 #endif

@@ -12,10 +12,13 @@
 
 static void result(struct antk_body *self, struct ant_request *rq)
 {
-    if (self->server.program->result)
+    if (self->server.program->result) {
         self->server.program->result(&self->server, rq);
-    else
-        ant_request_free(rq);
+        return;
+    }
+    if (rq->data)
+        ant_ica_free(rq->data);
+    ant_request_free(rq);
 }
 
 /*
@@ -76,15 +79,10 @@ static void enroll_fresh(struct antk_candidate *c)
 {
     struct antk_endpoint *ep = c->endpoint;
     antk_lock(&ep->lock);
-    if (antk_candidate_commit(c)) {
-        ep->body = antk_self;
-        ep->program = c->program;
-        ep->generation = 1;
-        ep->state = c->state;
-        atomic_store(&antk_self->stop, atomic_load(&ep->stopping));
-        antk_functions_publish_locked(ep, antk_self->incarnation);
-    }
+    if (antk_candidate_commit(c))
+        antk_candidate_succeed_locked(c, 1);
     antk_unlock(&ep->lock);
+    antk_body_raise(antk_self, 0);
     antk_unpark(ep->core->machine, &c->requester->thread);
 }
 
@@ -155,6 +153,7 @@ int ant_serve(uint32_t function, const struct ant_program *program,
     }
     ep->queue_limit = o->queue_limit;
     ep->stack_bytes = stack_bytes;
+    ep->first_function = function;
     antk_candidate_init(c, &fresh_ops, ep, program, self);
     antk_body_raise(self, priority + 1); /* so that its limit holds even if `start` spins */
     rc = start_candidate(c, function, priority,

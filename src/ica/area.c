@@ -139,15 +139,18 @@ void antk_area_put(struct antk_pool *pool, uint32_t frame)
     vacate(pool, frame, pool->areas[frame].frames);
 }
 
-/* Makes zero what other spaces have left in the frames of an area that has just come into this window. */
-static void clear_foreign(struct antk_pool *pool, const struct antk_window *window, uint32_t frame,
-                          uint32_t frames)
+/*
+ * Makes zero what may not be seen in an area that has just come into this window: what other spaces have left in its
+ * pages, and what anybody has left in the frames behind them, which travel with it.
+ */
+static void clear_foreign(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
 {
-    const uint32_t *last = &pool->last[frame];
+    uint32_t pages = pool->areas[frame].pages, frames = pool->areas[frame].frames;
+    uint32_t *last = &pool->last[frame];
     for (uint32_t at = 0; at < frames;) {
         uint32_t from = at;
-        while (at < frames && last[at] != 0 && last[at] != window->space)
-            at++;
+        while (at < frames && last[at] != 0 && (at >= pages || last[at] != window->space))
+            last[at++] = 0;
         if (at > from)
             memset(antk_area_address(window, frame + from), 0, (size_t)(at - from) * ANT_PAGE_BYTES);
         else
@@ -166,7 +169,7 @@ int antk_area_attach(struct antk_pool *pool, const struct antk_window *window, u
     if (error != 0)
         return error;
     if (pool->mover->keeps_bytes)
-        clear_foreign(pool, window, frame, area->frames);
+        clear_foreign(pool, window, frame);
     atomic_store_explicit(&area->owner, window->id, memory_order_release);
     return 0;
 }
@@ -181,7 +184,7 @@ int antk_area_detach(struct antk_pool *pool, const struct antk_window *window, u
         pool->mover->detach(pool, antk_area_address(window, frame), antk_home(pool, frame), bytes);
     if (error != 0)
         return error;
-    for (uint32_t at = 0; at < area->frames; at++)
+    for (uint32_t at = 0; at < area->pages; at++)
         pool->last[frame + at] = window->space;
     atomic_store_explicit(&area->owner, 0, memory_order_release);
     return 0;

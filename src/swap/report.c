@@ -1,6 +1,9 @@
 /* The report of a swap: the ledger that shows that nothing was lost, and where the swap time went. */
 #include "swap/swap.h"
 
+#include "core/core.h"
+
+#include <assert.h>
 #include <errno.h>
 
 /* ---- the ledger ---- */
@@ -26,6 +29,10 @@ static struct ant_swap_count since(const struct antk_queue *before, const struct
 void antk_report_ledger_locked(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
+    assert(antk_queue_intact(ep->core->records, &ep->requests) &&
+           antk_queue_intact(ep->core->records, &ep->results) &&
+           antk_queue_intact(ep->core->records, &ep->service) &&
+           antk_queue_intact(ep->core->records, &ep->out));
     s->report.queued_requests = since(&s->at_notice.requests, &ep->requests);
     s->report.queued_results = since(&s->at_notice.results, &ep->results);
     s->report.in_service = since(&s->at_notice.service, &ep->service);
@@ -70,10 +77,9 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
         work_ns[s->activity] +=
             work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
     }
-    uint64_t base_ns = all_cpu_between(&s->requester_before, requester_after);
-    if (antk_candidate_fate(&s->c) == ANTK_COMMITTED || s->report.start_ns != 0) /* else the new server did not say */
-        base_ns += all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns -
-                   s->new_before.blocked_ns;
+    uint64_t base_ns = all_cpu_between(&s->requester_before, requester_after) +
+                       all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns -
+                       s->new_before.blocked_ns;
     uint64_t rest_ns = s->report.swap_ns;
     s->report.request_work_ns = take(&rest_ns, work_ns[ANTK_REQUEST_WORK]);
     s->report.result_work_ns = take(&rest_ns, work_ns[ANTK_RESULT_WORK]);

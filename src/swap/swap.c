@@ -143,7 +143,7 @@ static int step_2_create(struct antk_swap *s)
     s->raised_priority = priority + 1;
     step(s, ANT_SWAP_CREATE);
     return antk_candidate_create(&s->c, priority, ep->stack_bytes, ANT_START_SWAP,
-                                 s->report.function, s->report.generation);
+                                 ep->first_function, s->report.generation);
 }
 
 /* ---- 3: the core notifies the old server, and wakes it ---- */
@@ -191,6 +191,7 @@ static struct antk_body *old_is_gone(struct antk_notice *notice)
     uint32_t pending = ANTK_PENDING;
     if (!atomic_compare_exchange_strong(&s->c.fate, &pending, ANTK_CANCELLED | (uint32_t)ECANCELED << 8))
         return NULL;
+    antk_report_ledger_locked(s);
     return s->c.requester;
 }
 
@@ -230,15 +231,16 @@ int ant_swap_accept(void)
     struct antk_body *self = antk_enter();
     if (!self)
         return -EPERM;
+    if (!self->told_of_swap)
+        return -EINVAL;
+    self->told_of_swap = false;
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
     struct antk_swap *s = ep->notice ? caa_container_of(ep->notice, struct antk_swap, notice) : NULL;
-    int rc = !s || s->old != self || s->report.step_time_ns[ANT_SWAP_LOOK] == 0 ? -EINVAL : 0;
-    if (rc == 0 && antk_candidate_fate(&s->c) != ANTK_PENDING) {
-        ep->notice = NULL;
-        rc = -ECANCELED;
-    }
-    if (rc == 0) {
+    bool going_on = s && s->report.step_time_ns[ANT_SWAP_LOOK] != 0 && /* else it is another one, not looked at yet */
+                    antk_candidate_fate(&s->c) == ANTK_PENDING;
+    int rc = going_on ? 0 : -ECANCELED;
+    if (going_on) {
         atomic_fetch_add(&s->c.refs, 1);
         come_to_rest_locked(s);
     }
@@ -303,17 +305,33 @@ static int prepare(struct antk_candidate *c)
     show_state(self, c->endpoint->state);
     if (s->transformer.transform) {
         void *state = NULL;
-        uint64_t begin_ns = antk_now(machine);
+        atomic_store(&s->transformer_time_ns, antk_now(machine));
         int rc = s->transformer.transform(&self->server, self->server.state,
                                           self->server.state_bytes, &state);
-        s->transform_ns = antk_now(machine) - begin_ns;
         if (rc == 0)
             rc = ant_state_set(state);
         if (rc != 0)
             return rc;
     }
-    s->start_time_ns = antk_now(machine);
+    atomic_store(&s->start_time_ns, antk_now(machine));
     return 0;
+}
+
+/* Has the new server begun with its transformer, or its `start`? */
+static bool has_begun(struct antk_swap *s)
+{
+    return atomic_load(&s->transformer_time_ns) != 0 || atomic_load(&s->start_time_ns) != 0;
+}
+
+/* How long transformer and `start` took, or have taken so far. Endpoint's lock held. */
+static void note_callbacks_locked(struct antk_swap *s, uint64_t now_ns)
+{
+    uint64_t transformer_ns = atomic_load(&s->transformer_time_ns),
+             start_ns = atomic_load(&s->start_time_ns);
+    if (transformer_ns != 0)
+        s->report.transform_ns = (start_ns ? start_ns : now_ns) - transformer_ns;
+    if (start_ns != 0)
+        s->report.start_ns = now_ns - start_ns;
 }
 
 static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
@@ -338,7 +356,7 @@ static bool step_7_register(struct antk_swap *s)
     antk_lock(&ep->lock);
     bool open = antk_candidate_fate(&s->c) == ANTK_PENDING;
     if (open)
-        s->start_ns = step(s, ANT_SWAP_REGISTER) - s->start_time_ns;
+        note_callbacks_locked(s, step(s, ANT_SWAP_REGISTER));
     antk_unlock(&ep->lock);
     return open;
 }
@@ -348,32 +366,24 @@ static bool step_7_register(struct antk_swap *s)
 static bool step_8_hand_over(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    struct antk_body *new = antk_self;
     antk_lock(&ep->lock);
     bool committed = antk_candidate_commit(&s->c);
     if (committed) {
         step(s, ANT_SWAP_HAND_OVER);
         antk_report_ledger_locked(s);
         s->dead_state = s->transformer.transform ? ep->state : ANTK_NO_FRAME;
-        if (s->c.own_state)
-            ep->state = s->c.state;
+        antk_candidate_succeed_locked(&s->c, s->report.generation);
         if (ep->state != ANTK_NO_FRAME)
             s->report.state_bytes =
                 antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
         if (s->dead_state != ANTK_NO_FRAME)
             antk_set_state(antk_record(ep->core, s->dead_state), ANTK_CARRIED, 0); /* out of everybody's reach */
-        ep->body = new;
         atomic_store(&s->old->retired, true);
-        ep->program = s->c.program;
-        ep->generation = s->report.generation;
         ep->notice = NULL;
-        atomic_store(&new->stop, atomic_load(&ep->stopping));
-        atomic_store(&new->base_priority, ep->priority);
-        antk_functions_publish_locked(ep, new->incarnation);
     }
     antk_unlock(&ep->lock);
     if (committed)
-        antk_body_raise(new, 0); /* in case the server's priority has changed meanwhile */
+        antk_body_raise(antk_self, 0); /* in case the server's priority has changed meanwhile */
     return committed;
 }
 
@@ -426,14 +436,14 @@ static void cancelled(struct antk_candidate *c)
             s->old_measured = true;
         }
     }
-    if (antk_self == c->body && atomic_load(&c->go)) {
-        if (exact_times(s))
-            times_of(antk_self, &s->new_after);
-        if (s->start_time_ns != 0)
-            s->start_ns = antk_now(ep->core->machine) - s->start_time_ns;
-    }
+    uint64_t now_ns = antk_now(ep->core->machine);
+    note_callbacks_locked(s, now_ns);
+    if (exact_times(s) && has_begun(s))
+        times_of(c->body, &s->new_after);
+    if (s->report.step_time_ns[ANT_SWAP_NOTIFY] != 0)
+        antk_report_ledger_locked(s);
     if (accepted)
-        s->report.blackout_ns = antk_now(ep->core->machine) - s->quiescent_ns;
+        s->report.blackout_ns = now_ns - s->quiescent_ns;
     antk_unlock(&ep->lock);
     if (accepted) {
         atomic_store(&s->released, true);
@@ -489,10 +499,6 @@ static void step_11_return(struct antk_swap *s, int error)
     uint64_t end_ns = step(s, ANT_SWAP_RETURN);
     antk_unlock(&ep->lock);
     s->report.swap_ns = end_ns - s->report.step_time_ns[ANT_SWAP_REQUEST];
-    if (!s->report.abandoned) {
-        s->report.transform_ns = s->transform_ns;
-        s->report.start_ns = s->start_ns;
-    }
     times_of(self, &after);
     if (!exact_times(s))
         take_new_times(s);

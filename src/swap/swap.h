@@ -27,10 +27,9 @@ struct antk_swap {
 
     /* Written by whoever makes the step, before the next one is woken. step_time_ns[12]: endpoint's lock */
     struct ant_swap_report report;
-    uint64_t quiescent_ns;  /* when the old server gave up its loop */
-    uint64_t start_time_ns; /* the new server's own: when its `start` was called, */
-    uint64_t start_ns;      /* ... how long that took, */
-    uint64_t transform_ns;  /* ... and the transformer before it */
+    uint64_t quiescent_ns;                /* when the old server gave up its loop */
+    _Atomic uint64_t transformer_time_ns; /* the new server: when its transformer was called; 0: not, or there is none */
+    _Atomic uint64_t start_time_ns;       /* ... and its `start` */
     struct antk_ledger at_notice;
     enum antk_activity activity; /* of the old server at the notice */
     bool old_measured;           /* old_at_rest is taken */
@@ -39,7 +38,7 @@ struct antk_swap {
 
 /* report.c */
 void antk_ledger_take_locked(struct antk_endpoint *ep, struct antk_ledger *ledger);
-/* What became of the four queues between the notice and now. Endpoint's lock held. */
+/* What became of the four queues between the notice and now, when they pass, or stay. Endpoint's lock held. */
 void antk_report_ledger_locked(struct antk_swap *s);
 /* Where the swap time went; the requester's last act. */
 void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_after);

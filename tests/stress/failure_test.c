@@ -1,4 +1,4 @@
-/* ctest: machines=virtual,real,other movers=strict,strict-mremap,flat,copy */
+/* ctest: machines=virtual,fifo,other movers=strict,strict-mremap,flat,copy */
 /*
  * Swaps that fail, at each step in turn, while requests arrive: the old server serves on, nothing is lost, every page
  * comes back, and the next swap works.

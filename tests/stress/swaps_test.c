@@ -1,4 +1,4 @@
-/* ctest: machines=virtual,real,other movers=strict,strict-mremap,flat,copy */
+/* ctest: machines=virtual,fifo,other movers=strict,strict-mremap,flat,copy */
 /*
  * Ten thousand swaps under sixteen clients and a driver: nothing is lost, doubled, reordered or damaged.
  *

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define FN 7u
+#define FN_BOOT 8u
 
 static struct ant_config small(void)
 {
@@ -135,6 +136,7 @@ static void nonsense_in_the_config_is_refused(void **state)
         {.max_processes = 65536},
         {.max_processes = UINT32_MAX},
         {.stack_bytes = 65535},
+        {.stack_bytes = SIZE_MAX},
         {.priority = -1},
         {.priority = ANT_PRIORITY_MAX + 1},
         {.rt_base = -1},
@@ -341,6 +343,68 @@ static void shutdown_ends_every_process_and_reports(void **state)
     assert_expectations();
 }
 
+static int end_calling_boot(void *arg)
+{
+    struct ending *e = arg;
+    struct ant_request *rq[2];
+    expect_ok(ant_request_new(FN_BOOT, &rq[0]));
+    expect_ok(ant_request_new(FN_BOOT, &rq[1]));
+    expect_ok(ant_send(rq[0])); /* is received, and stays in service */
+    e->rc = ant_call(rq[1], ANT_FOREVER);
+    expect(rq[1]->error == e->rc);
+    struct ant_message message = {0};
+    e->again = ant_receive(&message, 0);
+    e->kind = message.kind;
+    return 0;
+}
+
+static void shutdown_answers_what_the_process_that_booted_owes(void **state)
+{
+    (void)state;
+    fixture_boot(NULL);
+    static struct ending ending;
+    memset(&ending, 0, sizeof ending);
+    assert_ok(ant_function_add(FN_BOOT));
+    assert_ok(ant_process_create(NULL, end_calling_boot, &ending, NULL));
+    struct ant_message message = {0};
+    assert_ok(ant_receive(&message, SOON));
+    assert_soon(info_of(ant_self()).queued_requests == 1);
+    struct ant_shutdown_report report;
+    assert_ok(ant_shutdown(&report));
+    assert_int_equal(report.requests_unanswered, 2);
+    assert_int_equal(report.processes_abandoned, 0);
+    assert_was(ant_call, ending.rc, ESHUTDOWN);
+    assert_int_equal(ending.again, 0);
+    assert_int_equal(ending.kind, ANT_STOP);
+    assert_expectations();
+}
+
+static int exit_the_thread(void *arg)
+{
+    (void)arg;
+    struct ant_message message = {0};
+    void *area;
+    expect_ok(ant_function_add(FN));
+    expect_ok(ant_ica_alloc(2, &area));
+    expect_ok(ant_receive(&message, SOON));
+    pthread_exit(NULL);
+}
+
+static void a_thread_that_leaves_by_pthread_exit_ends_its_process(void **state)
+{
+    (void)state;
+    fixture_boot(NULL);
+    ant_pid pid = spawn("leaver", FIXTURE_PRIORITY + 1, exit_the_thread, NULL);
+    ant_pid found;
+    assert_soon(ant_lookup(FN, &found) == 0);
+    struct ant_request *rq = new_request(FN);
+    assert_int_equal(ant_call(rq, SOON), -EOWNERDEAD);
+    assert_ok(ant_request_free(rq));
+    assert_int_equal(join(pid), 0);
+    fixture_shutdown(); /* which finds every page free */
+    assert_expectations();
+}
+
 static pthread_key_t thread_end;
 static _Atomic int threads_ended;
 static _Atomic bool spin, ran_on;
@@ -393,6 +457,53 @@ static void who_does_not_end_is_abandoned(void **state)
     assert_true(ant_self() == 0);
     fixture_boot(NULL); /* the thread can have another core */
     assert_int_equal(ant_process_info(pid, &(struct ant_process_info){0}), -ESRCH);
+    atomic_store(&spin, false);
+    assert_soon(atomic_load(&threads_ended) == 1);
+    assert_false(atomic_load(&ran_on));
+    fixture_shutdown();
+    pthread_key_delete(thread_end);
+    assert_expectations();
+}
+
+static int spin_in_start(struct ant_server *self)
+{
+    if (self->reason == ANT_START_FRESH)
+        return 0;
+    pthread_setspecific(thread_end, &spin);
+    while (atomic_load(&spin))
+        ;
+    ant_now(); /* ends the thread */
+    atomic_store(&ran_on, true);
+    return 0;
+}
+
+static void shutdown_reports_a_new_server_that_a_swap_gave_up(void **state)
+{
+    (void)state;
+    static const struct ant_program hanging = {
+        .abi = ANT_ABI, .name = "hanging", .start = spin_in_start, .request = nod};
+    struct ant_config config = fixture_config();
+    config.shutdown_timeout_ns = (int64_t)MS(50);
+    fixture_boot(&config);
+    if (on_virtual()) { /* as above */
+        fixture_shutdown();
+        skip();
+    }
+    assert_int_equal(pthread_key_create(&thread_end, note_thread_end), 0);
+    atomic_store(&threads_ended, 0);
+    atomic_store(&spin, true);
+    atomic_store(&ran_on, false);
+    struct ant_server_options below = {.priority = FIXTURE_PRIORITY - 1};
+    struct ant_swap_options soon = {.start_timeout_ns = (int64_t)MS(20)};
+    struct ant_swap_report swap;
+    assert_ok(ant_serve(FN, &hanging, &below, NULL));
+    assert_int_equal(ant_swap(FN, &hanging, &soon, &swap), -ETIMEDOUT);
+    assert_true(swap.abandoned);
+    struct ant_shutdown_report report;
+    assert_ok(ant_shutdown(&report));
+    assert_int_equal(report.processes_asked, 1);
+    assert_int_equal(report.processes_abandoned, 1);
+    fixture_boot(NULL);
     atomic_store(&spin, false);
     assert_soon(atomic_load(&threads_ended) == 1);
     assert_false(atomic_load(&ran_on));
@@ -703,6 +814,37 @@ static void children_of_fork_are_not_real_time(void **state)
     assert_expectations();
 }
 
+/* A child that calls must neither get anything nor harm the parent, whose userfaultfd it has inherited. */
+static void a_child_of_fork_is_no_process(void **state)
+{
+    (void)state;
+    fixture_boot(NULL);
+    ant_pid server = puppet_create("server", 0);
+    assert_ok(puppet_function_add(server, FN));
+    struct ant_request *rq = new_request(FN);
+    void *freed = new_area(1);
+    assert_ok(ant_ica_free(freed));
+    pid_t child = fork();
+    if (child == 0) {
+        call_everything(rq);
+        _exit(expect_failures() != 0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    for (int i = 0; i < 3; i++) {
+        void *area = new_area(1);
+        *(char *)area = 1;
+        assert_ok(ant_send(rq));
+        assert_ok(puppet_reply(server, puppet_take_request(server), 0));
+        assert_ptr_equal(boss_result(), rq);
+        assert_ok(ant_ica_free(area));
+    }
+    assert_ok(ant_request_free(rq));
+    fixture_shutdown();
+    assert_expectations();
+}
+
 static void areas_still_move_after_a_fork(void **state)
 {
     (void)state;
@@ -744,13 +886,17 @@ int main(void)
         cmocka_unit_test(nonsense_in_the_config_is_refused),
         cmocka_unit_test(only_the_process_that_booted_shuts_down),
         cmocka_unit_test(shutdown_ends_every_process_and_reports),
+        cmocka_unit_test(shutdown_answers_what_the_process_that_booted_owes),
+        cmocka_unit_test(a_thread_that_leaves_by_pthread_exit_ends_its_process),
         cmocka_unit_test(who_does_not_end_is_abandoned),
+        cmocka_unit_test(shutdown_reports_a_new_server_that_a_swap_gave_up),
         cmocka_unit_test(boot_and_shutdown_leak_nothing),
         cmocka_unit_test(a_thread_that_is_no_process_gets_eperm_from_every_call),
         cmocka_unit_test(two_cores_in_two_threads_do_not_disturb_each_other),
         cmocka_unit_test(the_thread_gets_policy_cpus_and_signals_back),
         cmocka_unit_test(fifo_maps_priorities_to_its_band),
         cmocka_unit_test(children_of_fork_are_not_real_time),
+        cmocka_unit_test(a_child_of_fork_is_no_process),
         cmocka_unit_test(areas_still_move_after_a_fork),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);

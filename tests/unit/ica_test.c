@@ -310,6 +310,32 @@ static void a_new_owner_never_sees_another_s_bytes(void **state)
     }
 }
 
+/* `strict` rounds such areas up to whole huge frames, and what lies behind the area travels with it. */
+static void what_lay_behind_an_area_does_not_travel_with_it(void **state)
+{
+    (void)state;
+    ant_pid server = puppet_create("server", 0);
+    assert_ok(puppet_function_add(server, FN));
+    struct ant_request *rq = new_request(FN);
+    char *big = new_area(512);
+    memset(big, 'k', 512 * ANT_PAGE_BYTES);
+    assert_ok(ant_ica_free(big));
+    char *area = new_area(300);
+    rq->data = area;
+    assert_ok(ant_send(rq));
+    struct ant_request *at_server = puppet_take_request(server);
+    const char *there = at_server->data;
+    if (mover() == ANT_MOVER_STRICT) { /* else nothing is there */
+        for (size_t page = 300; page < 512; page++)
+            assert_int_equal(there[page * ANT_PAGE_BYTES], 0);
+    }
+    assert_ok(puppet_reply(server, at_server, 0));
+    assert_ptr_equal(boss_result(), rq);
+    assert_int_equal(area[299 * ANT_PAGE_BYTES], mover() == ANT_MOVER_COPY ? 0 : 'k'); /* its own */
+    assert_ok(ant_ica_free(area));
+    assert_ok(ant_request_free(rq));
+}
+
 static void a_new_owner_of_parts_of_several_old_areas_sees_zeros(void **state)
 {
     (void)state;
@@ -655,6 +681,7 @@ int main(void)
         core_test(an_area_sent_away_is_anothers_until_it_is_back),
         core_test(the_state_of_a_server_cannot_be_freed_or_sent),
         core_test(a_new_owner_never_sees_another_s_bytes),
+        core_test(what_lay_behind_an_area_does_not_travel_with_it),
         core_test(a_new_owner_of_parts_of_several_old_areas_sees_zeros),
         core_test(a_process_in_a_dead_one_s_place_sees_nothing_of_it),
         core_test(areas_given_away_by_a_server_show_only_what_it_wrote),

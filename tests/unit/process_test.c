@@ -117,7 +117,7 @@ static void create_refuses_nonsense(void **state)
     struct ant_process_options wrong[] = {
         {.priority = -1},        {.priority = ANT_PRIORITY_MAX + 1},
         {.priority = INT32_MIN}, {.stack_bytes = 1},
-        {.stack_bytes = 65535},
+        {.stack_bytes = 65535},  {.stack_bytes = SIZE_MAX},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_error(ant_process_create(&wrong[i], return_arg, &arg, &pid), EINVAL);

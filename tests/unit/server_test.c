@@ -196,6 +196,20 @@ static int start_exits(struct ant_server *self)
     return 0;
 }
 
+static int set_own_priority(struct ant_server *self)
+{
+    (void)self;
+    return ant_priority_set(ant_self(), 9);
+}
+
+static void a_start_may_set_the_priority_of_its_server(void **state)
+{
+    (void)state;
+    static const struct ant_program modest = {
+        .abi = ANT_ABI, .name = "modest", .start = set_own_priority, .request = answer_request};
+    assert_int_equal(info_of(serve(FN, &modest, NULL)).priority, 9);
+}
+
 static void a_start_that_exits_is_eownerdead(void **state)
 {
     (void)state;
@@ -436,6 +450,7 @@ static void results_are_freed_where_nobody_wants_them(void **state)
     struct ant_request *rq = ask(FN, OP_ASK);
     assert_ok(ant_send(rq));
     struct ant_request *errand = puppet_take_request(driver);
+    errand->data = puppet_new_area(driver, 4);
     assert_ok(puppet_reply(driver, errand, 0));
     assert_soon(info_of(pid).outstanding == 0 && info_of(pid).pages == 1); /* the request of the test */
     assert_ok(ant_stop(pid, SOON, NULL));
@@ -684,7 +699,8 @@ int main(void)
         server_test(a_server_serves_once_its_start_has_returned),
         server_test(options_give_name_priority_and_stack),
         server_test(a_start_that_fails_leaves_nothing),
-        server_test(a_start_that_exits_is_eownerdead),
+        server_test(a_start_may_set_the_priority_of_its_server),
+        core_test(a_start_that_exits_is_eownerdead),
         server_test(a_start_that_hangs_is_abandoned_at_its_deadline),
         server_test(while_start_runs_requests_are_refused),
         server_test(what_a_server_may_not_do_in_start),

@@ -277,6 +277,15 @@ static void assert_balanced(struct ant_swap_count c)
     assert_int_equal(c.at_notice + c.arrived - c.left, c.handed_over);
 }
 
+static void assert_count(struct ant_swap_count c, uint32_t at_notice, uint32_t arrived,
+                         uint32_t left, uint32_t handed_over)
+{
+    assert_int_equal(c.at_notice, at_notice);
+    assert_int_equal(c.arrived, arrived);
+    assert_int_equal(c.left, left);
+    assert_int_equal(c.handed_over, handed_over);
+}
+
 static void assert_adds_up(const struct ant_swap_report *r)
 {
     assert_balanced(r->queued_requests);
@@ -654,6 +663,8 @@ static void any_function_of_the_server_will_do(void **state)
     take_answer(busy, 1);
     struct ant_swap_report report, last;
     assert_ok(ant_swap(FN_EXTRA, &one_again, NULL, &report));
+    assert_int_equal(report.function, FN_EXTRA);
+    assert_int_equal(plan.seen.function, FN);             /* that it was first created under */
     assert_int_equal(ask(FN_EXTRA, OP_COUNT).version, 2); /* both pass */
     assert_serves(2, 2);
     assert_ok(ant_swap_last(FN, &last));
@@ -844,6 +855,9 @@ static void rollback_case(int (*hook)(struct ant_server *self), const struct ant
     assert_rolled_back(&report, error, ANT_SWAP_START);
     assert_int_equal(report.new_version, to->version);
     assert_false(report.abandoned);
+    assert_adds_up(&report);
+    assert_count(report.queued_requests, 0, 4, 0, 4);
+    assert_count(report.in_service, 2, 0, 1, 1); /* one was answered before the old server came to rest */
     take_answer(busy, 1);
     for (int i = 0; i < 4; i++)
         take_answer(queued[i], 1); /* by the old server, in the order sent */
@@ -951,6 +965,13 @@ static void a_start_that_hangs_in_the_core_is_ended_at_its_deadline(void **state
         assert_error(ant_swap(FN, &one_again, &options, &report), ETIMEDOUT);
         assert_true(ant_now() - before_ns >= MS(50));
         assert_rolled_back(&report, -ETIMEDOUT, ANT_SWAP_START);
+        assert_adds_up(&report);
+        if (on_virtual()) {
+            assert_true(ant_now() - before_ns == MS(50));
+            assert_true(report.start_ns == MS(50));
+            assert_true(report.base_ns == MS(50)); /* nobody of a higher priority ran */
+            assert_true(report.blackout_ns == MS(50));
+        }
         assert_false(report.abandoned); /* where it waited it could be ended: nothing is held any more */
         assert_serves(1, 1);
         struct ant_message message = {0};
@@ -962,6 +983,106 @@ static void a_start_that_hangs_in_the_core_is_ended_at_its_deadline(void **state
     plan.hook = NULL;
     assert_ok(ant_swap(FN, &one_again, NULL, &report));
     assert_serves(2, 2);
+}
+
+static int hog(void *arg)
+{
+    (void)arg;
+    return ant_work(MS(500));
+}
+
+/* Between the server and its requester: the new server must not have to wait for it, to be ended. */
+static void a_deadline_holds_against_processes_between_server_and_requester(void **state)
+{
+    (void)state;
+    if (!on_virtual() && !on_fifo())
+        skip();
+    struct ant_swap_options options = {.start_timeout_ns = (int64_t)MS(50)};
+    struct ant_swap_report report;
+    assert_ok(ant_priority_set(server, 5));
+    plan.hook = work_too_long;
+    puppet_begin_swap(requester, FN, &one_again, &options, &report);
+    assert_soon(plan.starts == 2);
+    ant_pid between = spawn("between", 10, hog, NULL);
+    assert_was(ant_swap, puppet_end(requester), ETIMEDOUT);
+    int status;
+    assert_error(ant_wait(between, 0, &status), ETIMEDOUT); /* it still runs */
+    assert_rolled_back(&report, -ETIMEDOUT, ANT_SWAP_START);
+    assert_true(!on_virtual() || report.swap_ns == MS(50));
+    assert_int_equal(join(between), 0);
+    assert_serves(1, 1);
+}
+
+static uint64_t start_takes_ns;
+
+static int work_so_long(struct ant_server *self)
+{
+    (void)self;
+    ant_work(start_takes_ns);
+    return 0;
+}
+
+static void at_the_very_deadline_a_swap_commits_or_does_not(void **state)
+{
+    (void)state;
+    if (!on_virtual())
+        skip();
+    struct ant_swap_options options = {.start_timeout_ns = (int64_t)MS(50)};
+    uint32_t generation = 1;
+    plan.hook = work_so_long;
+    for (int late_ns = -1; late_ns <= 1; late_ns++) {
+        struct ant_swap_report report;
+        start_takes_ns = MS(50) + (uint64_t)(int64_t)late_ns;
+        int rc = ant_swap(FN, &one_again, &options, &report);
+        assert_true(rc == 0 || rc == -ETIMEDOUT);
+        assert_true(late_ns != -1 || rc == 0);
+        assert_true(late_ns != 1 || rc == -ETIMEDOUT);
+        generation += rc == 0;
+        assert_int_equal(report.generation, generation);
+        assert_int_equal(report.error, rc);
+        assert_true((report.step_time_ns[ANT_SWAP_HAND_OVER] != 0) == (rc == 0));
+        assert_serves(2, generation);
+        assert_adds_up(&report);
+    }
+}
+
+static void a_requester_that_is_stopped_during_start_gives_up(void **state)
+{
+    (void)state;
+    struct ant_swap_report report;
+    ant_pid driver = puppet_create("driver", 0);
+    assert_ok(puppet_function_add(driver, FN_DRIVER));
+    plan.hook = hang_in_call;
+    puppet_begin_swap(requester, FN, &one_again, NULL, &report);
+    struct ant_request *errand = puppet_take_request(driver); /* so it is in `start` */
+    assert_error(ant_stop(requester, 0, NULL), ETIMEDOUT);
+    assert_was(ant_swap, puppet_end(requester), ESHUTDOWN);
+    assert_rolled_back(&report, -ESHUTDOWN, ANT_SWAP_START);
+    assert_int_equal(report.swallowed, 1);
+    assert_ok(puppet_reply(driver, errand, 0)); /* into the void */
+    assert_soon(info_of(server).pages == pages_in_use);
+    assert_serves(1, 1);
+    plan.hook = NULL;
+    assert_ok(ant_swap(FN, &one_again, NULL, NULL));
+}
+
+static int set_priority_and_fail(struct ant_server *self)
+{
+    expect_ok(ant_priority_set(ant_self(), 33));
+    return self->program == &one_again ? -EIO : 0;
+}
+
+static void a_priority_that_start_sets_is_in_force_once_it_has_committed(void **state)
+{
+    (void)state;
+    int before = info_of(server).priority;
+    plan.hook = set_priority_and_fail;
+    assert_error(ant_swap(FN, &one_again, NULL, NULL), EIO);
+    assert_int_equal(info_of(server).priority, before);
+    assert_serves(1, 1);
+    assert_ok(ant_swap(FN, &two, NULL, NULL));
+    assert_int_equal(info_of(server).priority, 33);
+    assert_serves(3, 2);
 }
 
 static _Atomic bool spin, ran_on;
@@ -1182,6 +1303,10 @@ static void a_candidate_may_not_touch_what_is_not_yet_its_own(void **state)
     puppet_await(server);
     struct state_one *old_state = puppet_state(server);
     struct ant_request *old_request = puppet_new_request(server, FN_DRIVER);
+    ant_pid driver = puppet_create("driver", 0);
+    assert_ok(puppet_function_add(driver, FN_DRIVER));
+    struct ant_request *old_errand = puppet_new_request(server, FN_DRIVER);
+    assert_ok(puppet_send(server, old_errand));
     void *old_area = puppet_new_area(server, 2);
     struct ant_pending in_service[2];
     size_t count;
@@ -1201,6 +1326,7 @@ static void a_candidate_may_not_touch_what_is_not_yet_its_own(void **state)
     assert_error(puppet_ica_free(server, old_area), EPERM);
     assert_error(puppet_ica_free(server, old_state), EPERM);
     assert_error(puppet_request_free(server, old_request), EPERM);
+    assert_error(puppet_cancel(server, old_errand), EPERM); /* queued at the driver */
     assert_error(puppet_send(server, old_request), EPERM);
     assert_error(puppet_call(server, old_request, SOON), EPERM);
     assert_error(puppet_state_set(server, old_state), EPERM);
@@ -1228,6 +1354,8 @@ static void a_candidate_may_not_touch_what_is_not_yet_its_own(void **state)
     /* now everything is */
     struct ant_request *again = send_op(OP_OBEY, 0);
     assert_ok(puppet_ica_free(server, old_area));
+    assert_ok(puppet_cancel(server, old_errand));
+    assert_ok(puppet_request_free(server, old_errand));
     assert_ok(puppet_request_free(server, old_request));
     assert_ok(puppet_function_remove(server, FN_EXTRA));
     puppet_release(server);
@@ -1382,7 +1510,8 @@ static void a_loop_that_ignores_the_notice_keeps_its_place(void **state)
     assert_ok(puppet_receive(pid, &message, SOON)); /* it sees the notice, and does not accept */
     assert_int_equal(message.kind, ANT_SWAP);
     assert_was(ant_swap, puppet_end(requester), ETIMEDOUT);
-    assert_error(puppet_swap_accept(pid), EINVAL); /* too late */
+    assert_error(puppet_swap_accept(pid), ECANCELED); /* too late */
+    assert_error(puppet_swap_accept(pid), EINVAL);    /* it has been told of no other */
     struct ant_request *rq = new_request(FN_RAW);
     assert_ok(ant_send(rq));
     assert_ok(puppet_reply(pid, puppet_take_request(pid), 0));
@@ -1600,6 +1729,10 @@ int main(void)
         swap_test(a_start_that_exits_leaves_the_old_server_serving),
         swap_test(a_transformer_that_fails_leaves_the_old_server_serving),
         swap_test(any_start_result_but_0_is_a_failure),
+        swap_test(a_deadline_holds_against_processes_between_server_and_requester),
+        swap_test(at_the_very_deadline_a_swap_commits_or_does_not),
+        swap_test(a_requester_that_is_stopped_during_start_gives_up),
+        swap_test(a_priority_that_start_sets_is_in_force_once_it_has_committed),
         swap_test(a_start_that_hangs_in_the_core_is_ended_at_its_deadline),
         swap_test(a_start_that_hangs_elsewhere_is_abandoned_until_it_calls),
         swap_test(a_start_that_returns_too_late_cannot_commit),

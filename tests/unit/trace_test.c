@@ -73,6 +73,38 @@ static void a_request_leaves_its_events_in_order(void **state)
     assert_ok(puppet_request_free(client, rq));
 }
 
+static void ignore(struct ant_server *self, struct ant_request *rq)
+{
+    (void)self, (void)rq;
+}
+
+static void a_refused_send_leaves_no_event(void **state)
+{
+    (void)state;
+    static const struct ant_program deaf = {.abi = ANT_ABI, .name = "deaf", .request = ignore};
+    struct ant_server_options options = {.priority = 5, .queue_limit = 1};
+    ant_pid pid = serve(FN, &deaf, &options);
+    struct ant_request *rq[8];
+    size_t sent = 0, refused = 0;
+    for (int i = 0; i < 8; i++) {
+        rq[i] = new_request(FN);
+        int rc = ant_send(rq[i]);
+        sent += rc == 0;
+        refused += rc == -EAGAIN;
+    }
+    assert_int_equal(sent + refused, 8);
+    size_t count = read_trace(), events_seen = 0;
+    for (size_t i = 0; i < count; i++)
+        events_seen += events[i].kind == ANT_EVENT_SEND && events[i].a == FN;
+    assert_int_equal(events_seen, sent);
+    assert_true(refused > 0 || !on_virtual());
+    assert_ok(ant_stop(pid, SOON, NULL));
+    for (size_t i = 0; i < sent; i++)
+        boss_result();
+    for (int i = 0; i < 8; i++)
+        assert_ok(ant_request_free(rq[i]));
+}
+
 static int return_value(void *arg)
 {
     return *(int *)arg;
@@ -286,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         core_test(a_request_leaves_its_events_in_order),
+        core_test(a_refused_send_leaves_no_event),
         core_test(processes_and_areas_leave_events),
         core_test(numbers_count_up_and_times_do_not_go_back),
         core_test(the_latest_events_are_kept),
