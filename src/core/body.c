@@ -179,6 +179,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     if (!body)
         return -EAGAIN;
     init_body(body, ep, start->priority);
+    body->raised_priority = start->raised_priority;
     body->entry = start->entry;
     body->user_entry = start->user_entry;
     body->user_arg = start->user_arg;
@@ -195,8 +196,8 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     list_body(core, body);
     antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
     atomic_fetch_add(&core->live_threads, 1);
-    int rc = antk_thread_start(core->machine, &body->thread, start->priority, start->stack_bytes,
-                               body_main, body_leave, body);
+    int rc = antk_thread_start(core->machine, &body->thread, antk_body_level_locked(body),
+                               start->stack_bytes, body_main, body_leave, body);
     if (rc != 0) {
         atomic_fetch_sub(&core->live_threads, 1);
         antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index,

@@ -27,6 +27,7 @@ void antk_candidate_put(struct antk_candidate *c)
 static int candidate_main(struct antk_body *self)
 {
     struct antk_candidate *c = self->candidate;
+    antk_body_raise(self, 0);
     while (!atomic_load(&c->go)) {
         if (antk_candidate_fate(c) != ANTK_PENDING)
             return 0;
@@ -83,11 +84,12 @@ bool antk_candidate_ended(struct antk_body *self, int status)
 
 /* ---- on the requester's ---- */
 
-int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
+int antk_candidate_create(struct antk_candidate *c, int priority, int raised_priority, size_t stack_bytes,
                           enum ant_start_reason reason, uint32_t function, uint32_t generation)
 {
     struct antk_body_start start = {
         .priority = priority,
+        .raised_priority = raised_priority,
         .stack_bytes = stack_bytes,
         .entry = candidate_main,
         .candidate = c,

@@ -52,8 +52,11 @@ void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_o
 /* Takes a reference away. */
 void antk_candidate_put(struct antk_candidate *c);
 
-/* Creates its body, which waits for antk_candidate_go. The body has a reference of its own. */
-int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
+/*
+ * Creates its body, which waits for antk_candidate_go. The body has a reference of its own. Until it waits it runs at
+ * raised_priority (0: its own): what a new thread has to do first shall be done before its predecessor comes to rest.
+ */
+int antk_candidate_create(struct antk_candidate *c, int priority, int raised_priority, size_t stack_bytes,
                           enum ant_start_reason reason, uint32_t function, uint32_t generation);
 void antk_candidate_go(struct antk_candidate *c);
 

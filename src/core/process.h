@@ -158,6 +158,7 @@ bool antk_endpoint_stop(struct antk_endpoint *ep);
 /* What a new body begins with. */
 struct antk_body_start {
     int priority;
+    int raised_priority; /* until antk_body_raise; 0: not raised */
     size_t stack_bytes;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
