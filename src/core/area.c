@@ -54,12 +54,13 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
     return 0;
 }
 
-int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame)
+int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, bool must)
 {
     if (from == to)
         return 0;
     size_t pages = antk_pool_area(from->core->pool, frame)->pages;
-    int rc = antk_area_remap(from->core->pool, &from->window, &to->window, frame);
+    int rc = (must ? antk_area_return : antk_area_remap)(from->core->pool, &from->window,
+                                                         &to->window, frame);
     if (rc == 0) {
         atomic_fetch_sub_explicit(&from->pages, pages, memory_order_relaxed);
         atomic_fetch_add_explicit(&to->pages, pages, memory_order_relaxed);
@@ -76,9 +77,9 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
         struct antk_area *area = antk_pool_area(core->pool, frame);
         if (atomic_load(&area->owner) != ep->window.id)
             continue;
+        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
         if (incarnation != 0 && atomic_load(&area->tag) != incarnation)
             continue;
-        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
         bool served = state == ANTK_QUEUED || state == ANTK_SERVICE;
         if (!last && (state == ANTK_CARRIED || (incarnation != 0 && served)))
             continue;

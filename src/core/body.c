@@ -49,15 +49,23 @@ static struct antk_body *take_body(struct antk_core *core)
     return NULL;
 }
 
-static void list_body(struct antk_core *core, struct antk_body *body)
+/* False: the shutdown waits for nobody any more. */
+static bool list_body(struct antk_core *core, struct antk_body *body)
 {
     antk_lock(&core->lock);
+    if (core->given_up) {
+        body->next = core->free_bodies;
+        core->free_bodies = body;
+        antk_unlock(&core->lock);
+        return false;
+    }
     body->live_prev = NULL;
     body->live_next = core->live_bodies;
     if (core->live_bodies)
         core->live_bodies->live_prev = body;
     core->live_bodies = body;
     antk_unlock(&core->lock);
+    return true;
 }
 
 /* Puts it where its thread will be joined, or, if it has none, where it can be used again. Is it detached? */
@@ -77,22 +85,40 @@ static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joi
     return detached;
 }
 
-void antk_bodies_reap(struct antk_core *core, bool wait)
+/* Takes one that ended off its list: one that can be joined, or any. Nobody else sees it then. */
+static struct antk_body *take_ended(struct antk_core *core, bool wait, bool any)
 {
     antk_lock(&core->lock);
-    struct antk_body *body = core->ended_bodies;
-    core->ended_bodies = NULL;
+    struct antk_body **link = &core->ended_bodies;
+    while (*link && !any &&
+           !(atomic_load(&(*link)->launched) && (wait || antk_thread_join(&(*link)->thread, false))))
+        link = &(*link)->next;
+    struct antk_body *body = *link;
+    if (body)
+        *link = body->next;
     antk_unlock(&core->lock);
-    while (body) {
-        struct antk_body *next = body->next;
-        bool gone = antk_thread_join(&body->thread, wait);
+    return body;
+}
+
+void antk_bodies_reap(struct antk_core *core, bool wait)
+{
+    struct antk_body *body;
+    while ((body = take_ended(core, wait, false)) != NULL) {
+        if (wait)
+            antk_thread_join(&body->thread, true);
         antk_lock(&core->lock);
-        struct antk_body **list = gone ? &core->free_bodies : &core->ended_bodies;
-        body->next = *list;
-        *list = body;
+        body->next = core->free_bodies;
+        core->free_bodies = body;
         antk_unlock(&core->lock);
-        body = next;
     }
+}
+
+void antk_bodies_reap_last(struct antk_core *core)
+{
+    struct antk_body *body;
+    while ((body = take_ended(core, true, true)) != NULL)
+        if (atomic_exchange(&body->launched, true))
+            antk_thread_join(&body->thread, true);
 }
 
 static void init_body(struct antk_body *body, struct antk_endpoint *ep, int priority)
@@ -102,6 +128,8 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     atomic_store(&body->flags, 0);
     atomic_store(&body->waiting, false);
+    atomic_store(&body->launched, false);
+    atomic_store(&body->thread.created, false);
     body->candidate = NULL;
     atomic_store(&body->base_priority, priority);
     body->raised_priority = 0;
@@ -162,13 +190,14 @@ static void body_leave(void *arg)
     antk_unpin(self->endpoint);
     wake_waiters(core, waiters);
     if (unlist_body(core, self, true)) {
-        antk_core_put(core); /* its shutdown has not waited for this thread */
-        return;
+        antk_thread_detach_self(); /* its shutdown has not waited for this thread */
+    } else {
+        /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
+        atomic_fetch_sub(&core->live_threads, 1);
+        struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;
+        core->machine->ops->ended(core->machine, &self->thread, notify);
     }
-    /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
-    atomic_fetch_sub(&core->live_threads, 1);
-    struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;
-    core->machine->ops->ended(core->machine, &self->thread, notify);
+    antk_core_put(core);
 }
 
 int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start,
@@ -193,21 +222,31 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
         antk_unlock(&ep->lock);
     }
     antk_pin_again(ep);
-    list_body(core, body);
+    bool listed = list_body(core, body);
     antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, start->priority);
-    atomic_fetch_add(&core->live_threads, 1);
-    int rc = antk_thread_start(core->machine, &body->thread, antk_body_level_locked(body),
+    int rc = -ESHUTDOWN;
+    if (listed) {
+        atomic_fetch_add(&core->live_threads, 1);
+        atomic_fetch_add(&core->holders, 1);
+        rc = antk_thread_start(core->machine, &body->thread, antk_body_level_locked(body),
                                start->stack_bytes, body_main, body_leave, body);
+        if (atomic_exchange(&body->launched, true))
+            antk_thread_detach(&body->thread); /* it has ended already, and the shutdown has left it to this */
+        if (rc != 0) {
+            atomic_fetch_sub(&core->live_threads, 1);
+            atomic_fetch_sub(&core->holders, 1); /* not the last: the caller has one */
+        }
+    }
     if (rc != 0) {
-        atomic_fetch_sub(&core->live_threads, 1);
         antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index,
                  ep->name, strerror(-rc));
         antk_lock(&ep->lock);
         if (ep->body == body)
             ep->body = NULL;
         antk_unlock(&ep->lock);
-        unlist_body(core, body, false);
         antk_unpin(ep);
+        if (listed)
+            unlist_body(core, body, false);
     }
     return rc;
 }

@@ -63,9 +63,7 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     antk_candidate_cancel(c, -EOWNERDEAD);
     antk_functions_remove(ep, self->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
-    antk_lock(&self->core->lock);
-    atomic_store(&self->retired, true); /* from here on nothing is left to it any more */
-    antk_unlock(&self->core->lock);
+    antk_endpoint_retire(self);
     antk_areas_sweep(ep, self->incarnation, false);
     antk_lock(&ep->lock);
     bool fresh = !ep->program;
@@ -157,14 +155,19 @@ int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const ch
 static bool give_up(struct antk_candidate *c)
 {
     struct antk_core *core = c->endpoint->core;
-    /* In this order: whoever comes out of ant_work because of stop must find the flag. */
-    atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
-    bool waiting = atomic_load(&c->body->waiting);
-    atomic_store(&c->body->stop, 1);
-    if (waiting)
+    antk_lock(&core->lock);
+    bool over = c->ending; /* then its body may soon be another process's */
+    uint32_t incarnation = c->body->incarnation;
+    if (!over) { /* in this order: whoever comes out of ant_work because of stop must find the flag */
+        atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
+        over = atomic_load(&c->body->waiting);
+        atomic_store(&c->body->stop, 1);
+    }
+    antk_unlock(&core->lock);
+    if (over)
         return false;
-    antk_functions_remove(c->endpoint, c->body->incarnation);
-    atomic_fetch_add(&c->swallowed, antk_requests_disown(c->endpoint, c->body->incarnation));
+    antk_functions_remove(c->endpoint, incarnation);
+    atomic_fetch_add(&c->swallowed, antk_requests_disown(c->endpoint, incarnation));
     antk_lock(&core->lock);
     c->abandoned = !c->ending;
     bool abandoned = c->abandoned;

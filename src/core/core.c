@@ -260,24 +260,41 @@ static bool all_ended(struct antk_core *core)
     return atomic_load(&core->live_threads) == 0;
 }
 
-/* Its thread will end when it next calls into the core, whose memory is kept until then. */
+static void await_all(struct antk_core *core, uint64_t deadline_ns)
+{
+    struct antk_wait wait = {"the end of all processes", -1, false};
+    while (!all_ended(core))
+        if (antk_park(&core->boot->thread, deadline_ns, wait) != 0)
+            break;
+}
+
+/*
+ * What has not ended in time ends when it is next in the core, at once if it waits there. Nobody waits for it, and it keeps the core's
+ * memory until then. On `virtual` it is in the core: where else could it have lost the processor?
+ */
 static uint32_t abandon_rest(struct antk_core *core)
 {
+    bool waits = core->machine->kind == ANT_MACHINE_VIRTUAL;
     uint32_t abandoned = 0;
     antk_lock(&core->lock);
+    core->given_up = true;
     for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
         if (body == core->boot)
             continue;
-        atomic_fetch_or(&body->flags, ANTK_ABANDONED | ANTK_DETACHED);
+        atomic_fetch_or(&body->flags, waits ? ANTK_ABANDONED : ANTK_ABANDONED | ANTK_DETACHED);
         atomic_store(&body->stop, 1);
-        antk_thread_detach(&body->thread);
-        atomic_fetch_add(&core->holders, 1);
-        core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
+        if (!waits)
+            core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned",
                  body->endpoint->index, body->endpoint->name);
         abandoned++;
     }
     antk_unlock(&core->lock);
+    for (uint32_t i = 0; i < core->body_count; i++)
+        if (atomic_load(&core->bodies[i].flags) & ANTK_ABANDONED)
+            antk_unpark(core->machine, &core->bodies[i].thread);
+    if (waits)
+        await_all(core, ANTK_NEVER);
     return abandoned;
 }
 
@@ -295,17 +312,12 @@ int ant_shutdown(struct ant_shutdown_report *report)
     held.processes_asked = stop_all(core);
     struct antk_endpoint *ep = self->endpoint;
     antk_endpoint_close(ep, -ESHUTDOWN, 0); /* first: others may wait for what it owes them */
-    while (!all_ended(core)) {
-        int rc = antk_park(&self->thread, deadline_ns,
-                           (struct antk_wait){"the end of all processes", -1, false});
-        if (rc != 0 && !all_ended(core))
-            break;
-    }
+    await_all(core, deadline_ns);
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
     antk_fault_unwatch(core);
     antk_body_disown(self);
     antk_unpin(ep);
-    antk_bodies_reap(core, true);
+    antk_bodies_reap_last(core);
     antk_core_put(core);
     if (report)
         *report = held;

@@ -32,7 +32,7 @@ struct antk_core {
     _Atomic uint32_t incarnations; /* the last one given out */
     _Atomic uint32_t spaces;
     _Atomic uint32_t shutting_down;
-    _Atomic uint32_t holders;      /* the shutdown, and each thread that it does not wait for */
+    _Atomic uint32_t holders;      /* the process that booted, and each thread until its last look at the core */
     _Atomic uint32_t live_threads; /* that the core has started and that are not ready to be joined */
 
     struct antk_lock sweep_lock; /* antk_areas_sweep; taken before pool_lock */
@@ -45,6 +45,7 @@ struct antk_core {
     struct antk_body *free_bodies;
     struct antk_body *ended_bodies; /* their threads are to be joined */
     struct antk_body *live_bodies;
+    bool given_up; /* the shutdown has abandoned what did not end: no body begins any more */
 
     struct antk_core *next; /* all cores, for the fault handler */
 };
@@ -55,7 +56,8 @@ void antk_core_put(struct antk_core *core);
 /* Areas of a process: the pool's operations with its lock, and the process's page count kept. */
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame);
 int antk_area_drop(struct antk_endpoint *ep, uint32_t frame);
-int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame);
+/* must: it is an undo, or a result that nobody else can give; see antk_area_return. */
+int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, bool must);
 /*
  * Frees every area of ep that this incarnation allocated (0: whoever did). Areas that others are just carrying into its
  * window, and requests of that incarnation's that another body has to serve, are left alone; not so at last, when the last

@@ -52,6 +52,8 @@ static void recycle(struct antk_endpoint *ep)
     if (ep->last_swap)
         antk_candidate_put(ep->last_swap);
     ep->last_swap = NULL;
+    if (atomic_load(&ep->pages) != 0)
+        return; /* an area could not be detached, as the log says: nobody shall find it in his window */
     antk_lock(&core->lock);
     ep->free_next = NULL;
     *(core->free_endpoints ? &core->free_endpoints_last->free_next : &core->free_endpoints) = ep;
@@ -117,6 +119,7 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority,
     ep->state = ANTK_NO_FRAME;
     ep->functions = NULL;
     ep->waiters = NULL;
+    ep->estate = ANTK_NO_FRAME;
     antk_unlock(&ep->lock);
     uint64_t generation = generation_of(atomic_load(&ep->pins)) + UINT64_C(1);
     atomic_store(&ep->pins, generation << 32 | 1);
@@ -152,20 +155,45 @@ bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body)
     return shared;
 }
 
+static bool has_heir_locked(struct antk_endpoint *ep)
+{
+    struct antk_body *heir = ep->core->live_bodies;
+    while (heir && (heir->endpoint != ep || atomic_load(&heir->retired) ||
+                    !(atomic_load(&heir->flags) & ANTK_ABANDONED)))
+        heir = heir->live_next;
+    return heir != NULL;
+}
+
 bool antk_endpoint_bequeath(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_core *core = ep->core;
     antk_lock(&core->lock);
-    struct antk_body *heir = core->live_bodies;
-    while (heir && (heir->endpoint != ep || atomic_load(&heir->retired) ||
-                    !(atomic_load(&heir->flags) & ANTK_ABANDONED)))
-        heir = heir->live_next;
-    if (heir) {
-        atomic_store(&antk_pool_area(core->pool, frame)->tag, heir->incarnation);
-        antk_set_state(antk_record(core, frame), ANTK_PLAIN, 0);
+    bool left = has_heir_locked(ep);
+    if (left) {
+        antk_record(core, frame)->link[ANTK_LINK_OUT].next = ep->estate;
+        ep->estate = frame;
     }
     antk_unlock(&core->lock);
-    return heir != NULL;
+    return left;
+}
+
+void antk_endpoint_retire(struct antk_body *body)
+{
+    struct antk_endpoint *ep = body->endpoint;
+    struct antk_core *core = ep->core;
+    uint32_t frame = ANTK_NO_FRAME;
+    antk_lock(&core->lock);
+    atomic_store(&body->retired, true); /* from here on nothing is left to it any more */
+    if (!has_heir_locked(ep)) {
+        frame = ep->estate;
+        ep->estate = ANTK_NO_FRAME;
+    }
+    antk_unlock(&core->lock);
+    while (frame != ANTK_NO_FRAME) {
+        uint32_t next = antk_record(core, frame)->link[ANTK_LINK_OUT].next;
+        antk_area_drop(ep, frame);
+        frame = next;
+    }
 }
 
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)

@@ -88,6 +88,22 @@ struct antk_endpoint *antk_function_pin(struct antk_core *core, uint32_t functio
     return ep;
 }
 
+static void reclaim(struct rcu_head *head)
+{
+    struct antk_function *entry = caa_container_of(head, struct antk_function, rcu);
+    FOUND(entry);
+    free(entry);
+}
+
+static void delete_entry(struct antk_core *core, struct antk_function *entry)
+{
+    rcu_read_lock();
+    cds_lfht_del(core->functions, &entry->node);
+    rcu_read_unlock();
+    PUBLISHED(entry);
+    call_rcu(&entry->rcu, reclaim);
+}
+
 int antk_function_enter(struct antk_endpoint *ep, uint32_t function, uint32_t incarnation, bool reserved)
 {
     struct antk_function *entry = calloc(1, sizeof *entry);
@@ -108,10 +124,15 @@ int antk_function_enter(struct antk_endpoint *ep, uint32_t function, uint32_t in
         return -EEXIST;
     }
     antk_lock(&ep->lock);
-    entry->next = ep->functions;
-    ep->functions = entry;
+    bool closed = ep->closed; /* the candidate that it is for has been ended already */
+    if (!closed) {
+        entry->next = ep->functions;
+        ep->functions = entry;
+    }
     antk_unlock(&ep->lock);
-    return 0;
+    if (closed)
+        delete_entry(ep->core, entry);
+    return closed ? -ESHUTDOWN : 0;
 }
 
 void antk_functions_publish_locked(struct antk_endpoint *ep, uint32_t incarnation)
@@ -119,22 +140,6 @@ void antk_functions_publish_locked(struct antk_endpoint *ep, uint32_t incarnatio
     for (struct antk_function *entry = ep->functions; entry; entry = entry->next)
         if (entry->incarnation == incarnation)
             atomic_store_explicit(&entry->reserved, false, memory_order_release);
-}
-
-static void reclaim(struct rcu_head *head)
-{
-    struct antk_function *entry = caa_container_of(head, struct antk_function, rcu);
-    FOUND(entry);
-    free(entry);
-}
-
-static void delete_entry(struct antk_core *core, struct antk_function *entry)
-{
-    rcu_read_lock();
-    cds_lfht_del(core->functions, &entry->node);
-    rcu_read_unlock();
-    PUBLISHED(entry);
-    call_rcu(&entry->rcu, reclaim);
 }
 
 void antk_functions_remove(struct antk_endpoint *ep, uint32_t incarnation)

@@ -27,7 +27,7 @@ void antk_functions_fini(struct antk_core *core);
 
 /* Pins the endpoint that serves a function; NULL if nobody does. */
 struct antk_endpoint *antk_function_pin(struct antk_core *core, uint32_t function);
-/* -EEXIST, -ENOMEM. */
+/* -EEXIST, -ENOMEM. -ESHUTDOWN: the process has ended. */
 int antk_function_enter(struct antk_endpoint *ep, uint32_t function, uint32_t incarnation, bool reserved);
 /* Makes what an incarnation has reserved visible. Cannot fail. Endpoint's lock held. */
 void antk_functions_publish_locked(struct antk_endpoint *ep, uint32_t incarnation);

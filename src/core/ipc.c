@@ -87,7 +87,8 @@ static int find_data(struct antk_body *self, const void *data, uint32_t *frame)
     return antk_is_state(self, *frame) ? -EBUSY : 0;
 }
 
-int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data)
+int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data,
+               bool must)
 {
     struct antk_core *core = from->core;
     struct antk_record *record = antk_record(core, frame);
@@ -95,13 +96,13 @@ int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t fr
     uint64_t tag = atomic_load(&record->tag),
              data_tag = data_record ? atomic_load(&data_record->tag) : 0;
     antk_set_state(record, ANTK_CARRIED, 0);
-    int rc = antk_area_hand(from, to, frame);
+    int rc = antk_area_hand(from, to, frame, must);
     if (rc == 0 && data_record) {
         antk_set_state(data_record, ANTK_CARRIED, 0);
-        rc = antk_area_hand(from, to, data);
+        rc = antk_area_hand(from, to, data, must);
         if (rc != 0) {
             atomic_store(&data_record->tag, data_tag);
-            if (antk_area_hand(to, from, frame) != 0)
+            if (antk_area_hand(to, from, frame, true) != 0)
                 antk_log(&core->log, ANT_LOG_ERROR,
                          "a request of process %u is lost: it can be moved neither way", from->index);
         }
@@ -115,8 +116,9 @@ void antk_receive_data(struct antk_body *self, uint32_t data)
 {
     if (data == ANTK_NO_FRAME)
         return;
-    antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
+    /* in this order: a sweep that finds it plain must not find its sender's tag */
     atomic_store(&antk_pool_area(self->core->pool, data)->tag, self->incarnation);
+    antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
 }
 
 /* Puts a carried request on the server's queue, unless that refuses. */
@@ -164,8 +166,15 @@ void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame)
     antk_unlock(&ep->lock);
 }
 
-static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame,
-                    uint32_t data, const struct ant_request *header, bool synchronous)
+/* What the sender remembers of a request: its frame may be another's soon, if the sender is a candidate that has failed. */
+struct sent {
+    uint32_t frame;
+    uint32_t function;
+    uint64_t tag; /* while it is queued */
+};
+
+static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame, uint32_t data,
+                    const struct ant_request *header, bool synchronous, struct sent *sent)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_core *core = self->core;
@@ -178,11 +187,13 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->server = antk_endpoint_pid(server);
     record->data = data;
     record->waiter = synchronous ? self->index + 1 : 0;
-    int rc = antk_carry(ep, server, frame, data);
+    int rc = antk_carry(ep, server, frame, data, false);
     if (rc != 0)
         return rc;
     /* another sending of this frame: a tag remembered from an earlier one will not match */
-    atomic_fetch_add(&record->tag, UINT64_C(1) << 32);
+    uint64_t before = atomic_fetch_add(&record->tag, UINT64_C(1) << 32);
+    *sent = (struct sent){frame, header->function,
+                          antk_tag(ANTK_QUEUED, server->index, (uint32_t)(before >> 32) + 1)};
     struct ant_request *request = antk_view(server, frame);
     request->function = header->function;
     request->operation = header->operation;
@@ -199,7 +210,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
         request->peer = header->peer;
         request->status = header->status;
         request->error = header->error;
-        if (antk_carry(server, ep, frame, data) != 0)
+        if (antk_carry(server, ep, frame, data, true) != 0)
             antk_log(&core->log, ANT_LOG_ERROR,
                      "a refused request of process %u cannot be moved back", ep->index);
         antk_set_state(record, ANTK_HELD, 0);
@@ -209,12 +220,13 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     return rc;
 }
 
-static int submit(struct antk_body *self, struct ant_request *rq, bool synchronous, uint32_t *frame)
+static int submit(struct antk_body *self, struct ant_request *rq, bool synchronous, struct sent *sent)
 {
-    int rc = find_request(self, rq, frame);
+    uint32_t frame;
+    int rc = find_request(self, rq, &frame);
     if (rc != 0)
         return rc;
-    if (antk_state_of(antk_record(self->core, *frame)) == ANTK_SERVICE)
+    if (antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
         return -EBUSY;
     struct ant_request header = {.function = rq->function,
                                  .operation = rq->operation,
@@ -234,7 +246,7 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
         return -ESRCH;
     rc = synchronous && server == self->endpoint
              ? -EDEADLK
-             : dispatch(self, server, *frame, data, &header, synchronous);
+             : dispatch(self, server, frame, data, &header, synchronous, sent);
     antk_unpin(server);
     return rc;
 }
@@ -244,8 +256,8 @@ int ant_send(struct ant_request *rq)
     struct antk_body *self = antk_enter();
     if (!self)
         return -EPERM;
-    uint32_t frame;
-    return submit(self, rq, false, &frame);
+    struct sent sent;
+    return submit(self, rq, false, &sent);
 }
 
 /* ---- it is received ---- */
@@ -402,7 +414,7 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
         leave_service(ep, frame);
         antk_drop(ep, frame, data);
     } else {
-        int rc = antk_carry(ep, client, frame, data);
+        int rc = antk_carry(ep, client, frame, data, error != 0);
         if (rc != 0) {
             antk_unpin(client);
             return rc;
@@ -444,16 +456,26 @@ int ant_reply(struct ant_request *rq, int32_t status)
 
 /* ---- its result is taken ---- */
 
+/* A candidate that has failed: its request may be disowned any moment, and the frame be somebody else's. */
+static bool disowned(struct antk_body *self)
+{
+    return self->candidate && antk_candidate_fate(self->candidate) == ANTK_CANCELLED;
+}
+
 /* The wait of a synchronous request ended without its result: what becomes of it? */
-static int give_up_waiting(struct antk_body *self, uint32_t frame, int error)
+static int give_up_waiting(struct antk_body *self, const struct sent *sent, int error)
 {
     struct antk_endpoint *ep = self->endpoint;
-    struct antk_record *record = antk_record(self->core, frame);
-    if (antk_withdraw(ep, frame, atomic_load(&record->tag)) == 0) {
-        antk_take_back(self, frame, error);
+    struct antk_record *record = antk_record(self->core, sent->frame);
+    if (antk_withdraw(ep, sent->frame, sent->tag) == 0) {
+        antk_take_back(self, sent->frame, error);
         return error;
     }
     antk_lock(&ep->lock);
+    if (disowned(self)) {
+        antk_unlock(&ep->lock);
+        antk_leave(self, -ESHUTDOWN);
+    }
     bool done = antk_state_of(record) == ANTK_DONE;
     record->waiter = 0;
     antk_unlock(&ep->lock);
@@ -466,25 +488,27 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
     if (!self)
         return -EPERM;
     uint64_t deadline_ns = antk_deadline(self->core->machine, timeout_ns);
-    uint32_t frame;
-    int rc = submit(self, rq, true, &frame);
+    struct sent sent;
+    int rc = submit(self, rq, true, &sent);
     if (rc != 0)
         return rc;
-    struct antk_record *record = antk_record(self->core, frame);
+    struct antk_record *record = antk_record(self->core, sent.frame);
+    struct antk_wait wait = {"the result of function", sent.function, false};
     while (antk_state_of(record) != ANTK_DONE) {
-        rc = antk_wait_park(self, deadline_ns,
-                            (struct antk_wait){"the result of function", record->function, false});
+        rc = antk_wait_park(self, deadline_ns, wait);
         if (rc == -EINTR)
             antk_enter();
         if (rc != 0 && antk_state_of(record) != ANTK_DONE) {
-            rc = give_up_waiting(self, frame, rc);
+            rc = give_up_waiting(self, &sent, rc);
             if (rc != 0)
                 return rc;
         }
     }
+    if (disowned(self)) /* looked at after the state: only then it was this request's */
+        antk_leave(self, -ESHUTDOWN);
     antk_set_state(record, ANTK_HELD, 0);
     antk_receive_data(self, record->data);
-    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
+    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, sent.function,
                    (int64_t)record->cookie);
     return rq->error;
 }

@@ -25,8 +25,8 @@ static inline void *antk_data_view(struct antk_endpoint *ep, uint32_t data)
     return data == ANTK_NO_FRAME ? NULL : antk_area_address(&ep->window, data);
 }
 
-/* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. */
-int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data);
+/* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. must: as in antk_area_hand. */
+int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data, bool must);
 /* A data area has been received, or is back: it is the process's own. */
 void antk_receive_data(struct antk_body *self, uint32_t data);
 /* A request is not out any more. */

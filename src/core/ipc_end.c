@@ -30,8 +30,10 @@ static bool serve_next(struct antk_endpoint *ep)
         antk_queue_push(core->records, &ep->service, frame);
         antk_set_state(antk_record(core, frame), ANTK_SERVICE, ep->index);
         uint32_t data = antk_record(core, frame)->data;
-        if (data != ANTK_NO_FRAME)
+        if (data != ANTK_NO_FRAME) { /* no sweep of a body's own may take it */
+            atomic_store(&antk_pool_area(core->pool, data)->tag, 0);
             antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
+        }
     }
     antk_unlock(&ep->lock);
     return frame != ANTK_NO_FRAME;
@@ -68,6 +70,8 @@ static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint64_t
         *tag = atomic_load(&antk_record(ep->core, frame)->tag);
         antk_record(ep->core, frame)->swallowed = true;
         antk_queue_unlink(ep->core->records, queue, frame);
+        if (queue == &ep->results)
+            antk_set_state(antk_record(ep->core, frame), ANTK_CARRIED, 0); /* no sweep's */
     }
     antk_unlock(&ep->lock);
     return frame;
@@ -107,6 +111,8 @@ uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation)
         antk_lock(&ep->lock);
         result = take_of_locked(ep, &ep->results, incarnation);
         out = take_of_locked(ep, &ep->out, incarnation);
+        if (result != ANTK_NO_FRAME)
+            antk_set_state(antk_record(core, result), ANTK_CARRIED, 0); /* no sweep's */
         if (out != ANTK_NO_FRAME) {
             antk_record(core, out)->swallowed = true;
             tag = atomic_load(&antk_record(core, out)->tag);

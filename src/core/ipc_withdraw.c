@@ -14,7 +14,7 @@ int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag)
     antk_lock(&server->lock);
     int rc = atomic_load(&record->tag) == tag ? 0 : -EINPROGRESS;
     if (rc == 0)
-        rc = antk_carry(server, ep, frame, record->data);
+        rc = antk_carry(server, ep, frame, record->data, false);
     if (rc == 0)
         antk_queue_unlink(core->records, &server->requests, frame);
     antk_unlock(&server->lock);

@@ -118,7 +118,6 @@ void antk_thread_run(struct antk_thread *t)
 int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg)
 {
-    t->machine = m;
     t->entry = entry;
     t->leave = leave;
     t->arg = arg;
@@ -139,6 +138,11 @@ bool antk_thread_join(struct antk_thread *t, bool wait)
 void antk_thread_detach(struct antk_thread *t)
 {
     pthread_detach(t->pthread);
+}
+
+void antk_thread_detach_self(void)
+{
+    pthread_detach(pthread_self());
 }
 
 void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock)

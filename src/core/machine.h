@@ -48,6 +48,7 @@ struct antk_wait {
 struct antk_thread {
     struct antk_machine *machine;
     pthread_t pthread;
+    _Atomic bool created; /* real: pthread names it; a priority that was set before is put in force by its creator */
     int (*entry)(void *arg);
     void (*leave)(void *arg);
     void *arg;
@@ -167,8 +168,9 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priorit
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);
 
-/* Nobody will join it; it cleans up after itself. */
+/* Nobody will join it; it cleans up after itself. The second: the calling thread. */
 void antk_thread_detach(struct antk_thread *t);
+void antk_thread_detach_self(void);
 
 /* 0: a permit was there or came. -ETIMEDOUT: deadline_ns (ANTK_NEVER: none) has passed. -EDEADLK: `virtual` found no way on. */
 int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait);

@@ -89,6 +89,7 @@ static int real_adopt(struct antk_machine *base, struct antk_thread *t)
     struct real_machine *m = (struct real_machine *)base;
     t->machine = base;
     t->pthread = pthread_self();
+    atomic_store(&t->created, true);
     pthread_sigmask(SIG_SETMASK, NULL, &m->old_mask);
     m->old_policy = sched_getscheduler(0);
     if (m->old_policy < 0 || sched_getparam(0, &m->old_param) != 0 ||
@@ -132,7 +133,8 @@ static int real_start(struct antk_machine *base, struct antk_thread *t, size_t s
     int rc = antk_pthread_create(t, stack_bytes, real_main);
     if (rc != 0)
         return rc;
-    /* again, if it was changed meanwhile by somebody else */
+    atomic_store(&t->created, true);
+    /* Again, if it was changed meanwhile: whoever changes it writes it, and then looks whether the thread is created. */
     for (int applied = -1; base->kind == ANT_MACHINE_FIFO && applied != atomic_load(&t->priority);) {
         applied = atomic_load(&t->priority);
         apply_priority(m, t, applied);
@@ -230,7 +232,7 @@ static void real_work(struct antk_thread *t, uint64_t work_ns, const _Atomic uin
 static void real_set_priority(struct antk_thread *t, int priority)
 {
     atomic_store(&t->priority, priority);
-    if (t->machine->kind == ANT_MACHINE_FIFO)
+    if (t->machine->kind == ANT_MACHINE_FIFO && atomic_load(&t->created))
         apply_priority((struct real_machine *)t->machine, t, priority);
 }
 

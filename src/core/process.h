@@ -75,6 +75,7 @@ struct antk_endpoint {
     uint32_t ended_generation; /* of the id of the process that last ended here */
     int ended_status;
 
+    uint32_t estate;                 /* core->lock: the first of the areas that are out of reach, but may still be read by abandoned bodies; link OUT */
     struct antk_endpoint *free_next; /* core->lock */
 };
 
@@ -107,6 +108,7 @@ struct antk_body {
     bool told_of_swap;    /* its last message was the notice; its own thread's */
     _Atomic bool retired; /* replaced, or failed: it does not use its window any more (core->lock) */
 
+    _Atomic bool launched;                   /* its creator is done with its thread, which may be joined (or: see reap_last) */
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
 };
@@ -148,10 +150,12 @@ struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep);
 /* May another body of the endpoint's, beside this one, still use its window: one that failed or was abandoned, and has not ended? */
 bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body);
 /*
- * Leaves an area, which nobody can reach any more, to a body that was abandoned and may still read it: it will be freed with that one's
- * own. False: there is no such body.
+ * Leaves an area, which nobody can reach any more, to the bodies that were abandoned and may still read it: it will be freed when
+ * the last of them retires. False: there is none.
  */
 bool antk_endpoint_bequeath(struct antk_endpoint *ep, uint32_t frame);
+/* A body that failed does not use its window any more. With the last abandoned one, what was left to them is freed. */
+void antk_endpoint_retire(struct antk_body *body);
 /* Asks the process to end; wakes it where it waits. False: it has ended. */
 bool antk_endpoint_stop(struct antk_endpoint *ep);
 
@@ -175,6 +179,8 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **b
 void antk_body_disown(struct antk_body *body);
 /* Joins threads that have ended; wait: also those whose last instructions are still ahead. */
 void antk_bodies_reap(struct antk_core *core, bool wait);
+/* Joins all of them at the end; those whose creators have been abandoned just there are left to these. */
+void antk_bodies_reap_last(struct antk_core *core);
 
 /* The level that a body is to have: its own, or what it is raised to. Endpoint's lock held. */
 int antk_body_level_locked(struct antk_body *body);

@@ -58,7 +58,7 @@ struct antk_record {
     uint64_t cookie;        /* these are written before it is queued, and then only read */
     _Atomic ant_pid client; /* who sent it last; compared by ant_cancel for any frame */
     uint32_t function, operation;
-    uint32_t incarnation;              /* of the client's body that sent it */
+    _Atomic uint32_t incarnation;      /* of the client's body that sent it; compared by ant_cancel for any frame */
     ant_pid server;                    /* whom it was sent to */
     uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
     struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */

@@ -12,6 +12,7 @@
 #include "ica/mover.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 static void set_start(struct antk_pool *pool, uint32_t frame)
@@ -203,6 +204,19 @@ int antk_area_remap(struct antk_pool *pool, const struct antk_window *from,
         pool->mover->remap(pool, antk_area_address(from, frame), antk_area_address(to, frame), bytes);
     if (error == 0)
         atomic_store_explicit(&area->owner, to->id, memory_order_release);
+    return error;
+}
+
+int antk_area_return(struct antk_pool *pool, const struct antk_window *from,
+                     const struct antk_window *to, uint32_t frame)
+{
+    int error = antk_area_remap(pool, from, to, frame);
+    for (unsigned tries = 0; error == -ENOMEM && tries < ANTK_UNDO_TRIES; tries++) {
+        if (pool->mover->spend_reserve != NULL)
+            pool->mover->spend_reserve(pool);
+        sched_yield(); /* to whoever has what is missing */
+        error = antk_area_remap(pool, from, to, frame);
+    }
     return error;
 }
 

@@ -37,6 +37,9 @@ struct antk_mover {
     antk_move *attach; /* home -> window */
     antk_move *detach; /* window -> home */
     antk_move *remap;  /* window -> window */
+
+    /* Gives up what is held back for an undo, for the next move; may be NULL. */
+    void (*spend_reserve)(struct antk_pool *pool);
 };
 
 extern const struct antk_mover antk_mover_strict, antk_mover_strict_mremap, antk_mover_flat,

@@ -171,4 +171,5 @@ const struct antk_mover antk_mover_strict_mremap = {
     .attach = mremap_move,
     .detach = mremap_move,
     .remap = mremap_move,
+    .spend_reserve = drop_ballast,
 };

@@ -142,8 +142,8 @@ static int step_2_create(struct antk_swap *s)
     s->report.step = ANT_SWAP_CREATE;
     s->raised_priority = priority + 1;
     step(s, ANT_SWAP_CREATE);
-    return antk_candidate_create(&s->c, priority, s->raised_priority, ep->stack_bytes, ANT_START_SWAP,
-                                 ep->first_function, s->report.generation);
+    return antk_candidate_create(&s->c, priority, s->raised_priority, ep->stack_bytes,
+                                 ANT_START_SWAP, ep->first_function, s->report.generation);
 }
 
 /* ---- 3: the core notifies the old server, and wakes it ---- */

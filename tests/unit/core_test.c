@@ -465,6 +465,51 @@ static void who_does_not_end_is_abandoned(void **state)
     assert_expectations();
 }
 
+struct pair {
+    uint32_t own, other;
+};
+
+static int call_each_other(void *arg)
+{
+    const struct pair *p = arg;
+    struct ant_request *rq;
+    pthread_setspecific(thread_end, &spin);
+    expect_ok(ant_function_add(p->own));
+    ant_pid found;
+    while (ant_lookup(p->other, &found) != 0)
+        expect_ok(ant_sleep(ant_now() + MS(1)));
+    expect_ok(ant_request_new(p->other, &rq));
+    ant_call(rq, ANT_FOREVER);
+    expect(!"a call that cannot end ended");
+    return 0;
+}
+
+/* Nobody is left to answer them, and asking does not end a call: their threads are ended all the same. */
+static void who_waits_in_the_core_for_ever_is_ended_by_the_shutdown(void **state)
+{
+    (void)state;
+    static const struct pair pairs[2] = {{FN, FN_BOOT}, {FN_BOOT, FN}};
+    assert_int_equal(pthread_key_create(&thread_end, note_thread_end), 0);
+    for (int round = 0; round < 3; round++) {
+        struct ant_config config = fixture_config();
+        config.shutdown_timeout_ns = (int64_t)MS(20);
+        fixture_boot(&config);
+        atomic_store(&threads_ended, 0);
+        ant_pid pid[2];
+        for (int i = 0; i < 2; i++)
+            assert_ok(ant_process_create(NULL, call_each_other, (void *)(uintptr_t)&pairs[i], &pid[i]));
+        assert_soon(info_of(pid[0]).outstanding == 1 && info_of(pid[1]).outstanding == 1);
+        struct ant_shutdown_report report;
+        assert_ok(ant_shutdown(&report));
+        assert_int_equal(report.processes_abandoned, 2);
+        fixture_boot(NULL);
+        assert_soon(atomic_load(&threads_ended) == 2);
+        fixture_shutdown();
+    }
+    pthread_key_delete(thread_end);
+    assert_expectations();
+}
+
 static int spin_in_start(struct ant_server *self)
 {
     if (self->reason == ANT_START_FRESH)
@@ -889,6 +934,7 @@ int main(void)
         cmocka_unit_test(shutdown_answers_what_the_process_that_booted_owes),
         cmocka_unit_test(a_thread_that_leaves_by_pthread_exit_ends_its_process),
         cmocka_unit_test(who_does_not_end_is_abandoned),
+        cmocka_unit_test(who_waits_in_the_core_for_ever_is_ended_by_the_shutdown),
         cmocka_unit_test(shutdown_reports_a_new_server_that_a_swap_gave_up),
         cmocka_unit_test(boot_and_shutdown_leak_nothing),
         cmocka_unit_test(a_thread_that_is_no_process_gets_eperm_from_every_call),

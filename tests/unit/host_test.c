@@ -351,6 +351,48 @@ static void without_mappings_areas_stay_where_they_are(void **state)
     child_must_succeed(calls_without_maps, NULL);
 }
 
+static int end_without_maps(void *arg)
+{
+    struct ant_message message = {0};
+    (void)arg;
+    expect_ok(ant_function_add(FN));
+    expect_ok(ant_receive(&message, SOON));
+    child_exhaust_maps();
+    return 0;
+}
+
+static void results_without_maps(void *arg)
+{
+    (void)arg;
+    struct ant_config config = fixture_config();
+    config.mover = ANT_MOVER_STRICT_MREMAP;
+    fixture_boot(&config);
+    struct ant_request *rq[4];
+    ant_pid found, server = spawn("server", FIXTURE_PRIORITY - 1, end_without_maps, NULL);
+    assert_soon(ant_lookup(FN, &found) == 0);
+    for (int i = 0; i < 4; i++)
+        rq[i] = new_request(FN); /* neighbours, so that one from their middle needs mappings */
+    assert_ok(ant_send(rq[1]));
+    join(server);
+    child_release_maps();
+    struct ant_message message;
+    assert_ok(ant_receive(&message, SOON));
+    assert_ptr_equal(message.request, rq[1]);
+    assert_int_equal(rq[1]->error, -EOWNERDEAD);
+    for (int i = 0; i < 4; i++)
+        assert_ok(ant_request_free(rq[i]));
+    fixture_shutdown();
+}
+
+/* It can be answered by nobody else, so what is held back for undoing is spent on it. */
+static void without_mappings_a_server_that_ends_is_answered_for(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip();
+    child_must_succeed(results_without_maps, NULL);
+}
+
 static int create_without_maps(void *arg)
 {
     ant_pid pid = 77;
@@ -397,6 +439,7 @@ int main(void)
         cmocka_unit_test(without_memory_calls_fail_and_change_nothing),
         cmocka_unit_test(without_threads_calls_fail_and_change_nothing),
         cmocka_unit_test(without_mappings_areas_stay_where_they_are),
+        cmocka_unit_test(without_mappings_a_server_that_ends_is_answered_for),
         cmocka_unit_test(a_process_that_the_host_has_no_room_for_is_enomem),
     };
     return cmocka_run_group_tests_name("host", tests, NULL, NULL);

@@ -1170,6 +1170,50 @@ static void a_transformer_that_hangs_is_given_up(void **state)
     assert_int_equal(plan.starts, 1);
 }
 
+static struct {
+    _Atomic bool let_go[2];
+    _Atomic int begun, ended;
+    _Atomic uint32_t sum; /* so that the reads are made */
+} readers;
+
+/* Reads the old state over and over, outside the core, until it is let go. */
+static int read_for_long(struct ant_server *self, const void *old, size_t bytes, void **new_state)
+{
+    (void)self, (void)new_state;
+    int me = atomic_fetch_add(&readers.begun, 1);
+    if (me >= 2)
+        return two_from_one(self, old, bytes, new_state);
+    while (!atomic_load(&readers.let_go[me]))
+        atomic_fetch_add(&readers.sum, *(const volatile uint32_t *)old);
+    atomic_fetch_add(&readers.ended, 1);
+    return -EIO;
+}
+
+static void two_abandoned_transformers_may_go_on_reading_after_the_next_swap(void **state)
+{
+    (void)state;
+    if (on_virtual())
+        skip();
+    struct ant_transformer reading = {1, 2, read_for_long};
+    struct ant_swap_options options = {
+        .start_timeout_ns = (int64_t)MS(30), .transformers = &reading, .transformer_count = 1};
+    struct ant_swap_report report;
+    memset(&readers, 0, sizeof readers);
+    assert_ok(ant_priority_set(server, FIXTURE_PRIORITY - 1));
+    for (int i = 0; i < 2; i++) {
+        assert_error(ant_swap(FN, &two, &options, &report), ETIMEDOUT);
+        assert_true(report.abandoned);
+    }
+    options.start_timeout_ns = 0;
+    assert_ok(ant_swap(FN, &two, &options, &report)); /* what they read is nobody's now, and there all the same */
+    for (int first = 1; first >= 0; first--) { /* the later one ends first */
+        atomic_store(&readers.let_go[first], true);
+        assert_soon(atomic_load(&readers.ended) == 2 - first);
+    }
+    assert_soon(info_of(server).pages == pages_in_use);
+    assert_serves(3, 2);
+}
+
 static void an_old_server_that_does_not_give_up_its_loop_stays(void **state)
 {
     (void)state;
@@ -1737,6 +1781,7 @@ int main(void)
         swap_test(a_start_that_hangs_elsewhere_is_abandoned_until_it_calls),
         swap_test(a_start_that_returns_too_late_cannot_commit),
         swap_test(a_transformer_that_hangs_is_given_up),
+        swap_test(two_abandoned_transformers_may_go_on_reading_after_the_next_swap),
         swap_test(an_old_server_that_does_not_give_up_its_loop_stays),
         swap_test(an_old_server_that_exits_instead_is_ecanceled),
         swap_test(of_two_requesters_one_is_busy),
