@@ -207,6 +207,10 @@ static int report(const struct demo *demo)
         printf(bad == 0 ? "All is well, in %.1f s.\n" : "Not all is well, after %.1f s.\n", demo->seconds);
     }
     totals_fini(&totals);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0 || error != 0) {
+        fprintf(stderr, "server_swap: the report could not be written\n");
+        error = -EIO;
+    }
     return error != 0 || bad > 0 ? -1 : 0;
 }
 

@@ -85,7 +85,7 @@ void totals_fini(struct totals *totals);
 void report_begin(const struct demo *demo);
 void report_end(const struct demo *demo, struct totals *totals);
 
-/* --- report_json.c: for programs --- */
+/* --- report_json.c: for programs. Not 0: it could not be written. What stdout did not take is for the caller to see --- */
 int report_json(const struct demo *demo, struct totals *totals);
 
 /* --- verdict.c: is all well? Says on stderr what is not; returns how many things are not --- */

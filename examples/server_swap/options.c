@@ -20,8 +20,8 @@ static const char description[] =
     "a block cache and by one without, and once by a version that does not start. Every client compares the SHA-256 "
     "of what it got with the file's, and counts its requests and their answers."
     "\v"
-    "Exit status: 0 if every request was answered once, in order, and rightly; 1 if not, or if the file cannot be read or "
-    "the core cannot be booted; 2 if the command line makes no sense.";
+    "Exit status: 0 if every request was answered once, in order, and rightly; 1 if not, or if the file cannot be read, "
+    "the core not booted, or the report not written; 2 if the command line makes no sense.";
 
 enum { KEY_JSON = 'j', KEY_MACHINE = 'm', KEY_MOVER = 256, KEY_SEED, KEY_BLOCK, KEY_DISK_US };
 

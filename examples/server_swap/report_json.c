@@ -69,12 +69,12 @@ int report_json(const struct demo *demo, struct totals *totals)
         "requests_lost", (json_int_t)lost, "requests_duplicated", (json_int_t)totals->duplicated,
         "swap_us", summary_json(&totals->swap), "blackout_us", summary_json(&totals->blackout),
         "response_us", summary_json(&totals->response_swapping), "steps", steps_json(totals->median));
-    if (object == NULL || json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) != 0) {
-        fprintf(stderr,
-                "server_swap: the JSON object could not be written (a file name that is no UTF-8?)\n");
-        json_decref(object);
+    if (object == NULL) {
+        fprintf(stderr, "server_swap: no memory for the JSON object, or a file name that is no UTF-8\n");
         return -1;
     }
+    int error = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     json_decref(object);
-    return printf("\n") < 0 || fflush(stdout) != 0 ? -1 : 0;
+    printf("\n");
+    return error;
 }
