@@ -315,12 +315,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
     struct arguments *arguments = state->input;
 
     switch (key) {
-    case 'n':
-        arguments->samples = (unsigned)strtoul(value, NULL, 10);
-        if (arguments->samples < 10 || arguments->samples > 1000000) {
+    case 'n': {
+        char *end;
+        unsigned long samples = strtoul(value, &end, 10);
+        if (*end != '\0' || samples < 10 || samples > 1000000) {
             argp_error(state, "samples: 10 to 1,000,000");
         }
+        arguments->samples = (unsigned)samples;
         return 0;
+    }
     case 'j':
         arguments->json = true;
         return 0;
@@ -358,8 +361,16 @@ static void read_arguments(int count, char **values, struct arguments *arguments
         {0},
     };
     static const struct argp argp = {
-        options, parse, NULL, "Swap time and blackout beside the floor.", NULL, NULL, NULL};
+        options,
+        parse,
+        NULL,
+        "Swap time and blackout beside the floor.\v"
+        "Exit status: 0 if all was measured and written; 1 if not; 2 if the command line makes no sense.",
+        NULL,
+        NULL,
+        NULL};
 
+    argp_err_exit_status = 2;
     argp_parse(&argp, count, values, 0, NULL, arguments);
 }
 
@@ -408,6 +419,9 @@ int main(int count, char **values)
         show_json(&arguments, rows, row_count, figures);
     } else {
         show_table(rows, row_count, figures);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        die("standard output", -EIO);
     }
     for (size_t i = 0; i < row_count; i++) {
         free(rows[i].swap_us);
