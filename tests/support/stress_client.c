@@ -5,6 +5,7 @@
 #include "stress_inside.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* Fills a free slot with a request that has not been sent yet. NULL: no memory, or no slot. */
 static struct slot *client_prepare(struct client *client)
@@ -55,13 +56,38 @@ static struct slot *client_prepare(struct client *client)
     return slot;
 }
 
+/* Promise 3: a system call given a stale address fails. (It takes no virtual time, and the probe needs no signal handler.) */
+static void client_probe(struct client *client, const void *stale, uint64_t *count)
+{
+    if (model.config.probes) {
+        ssize_t written = write(model.probe_file, stale, 1);
+        STRESS_CHECK(written == -1 && errno == EFAULT,
+                     "client %u: write(2) of a byte of what it has %s: %zd", client->number,
+                     count == &client->ledger.probed_sent ? "sent" : "freed", written);
+        ++*count;
+    }
+}
+
+/* Of what was sent, by clients above the server: it has not run yet. Below it, the result may be back already. */
+static void client_probe_sent(struct client *client, const struct slot *slot)
+{
+    if (client->number % 2 == 1) {
+        client_probe(client, slot->rq, &client->ledger.probed_sent);
+        if (slot->data != NULL) {
+            client_probe(client, slot->data, &client->ledger.probed_sent);
+        }
+    }
+}
+
 /* The request is the client's again: its slot is freed, with all that it holds. */
 static void client_drop(struct client *client, struct slot *slot)
 {
     if (slot->data != NULL) {
         STRESS_OK(ant_ica_free(slot->data));
+        client_probe(client, slot->data, &client->ledger.probed_freed);
     }
     STRESS_OK(ant_request_free(slot->rq));
+    client_probe(client, slot->rq, &client->ledger.probed_freed);
     slot->rq = NULL;
     client->busy--;
 }
@@ -159,6 +185,7 @@ static bool client_call(struct client *client)
     }
     if (error == -EINPROGRESS) {
         slot->late = true;
+        client_probe_sent(client, slot);
     } else if (error == -ETIMEDOUT) {
         STRESS_CHECK(slot->rq->error == error, "client %u: error %d in a request that timed out",
                      client->number, slot->rq->error);
@@ -181,7 +208,11 @@ static bool client_send(struct client *client)
         return true;
     }
     int error = ant_send(slot->rq);
-    return client_was_sent(client, slot, error) || error != -ESRCH;
+    bool sent = client_was_sent(client, slot, error);
+    if (sent) {
+        client_probe_sent(client, slot);
+    }
+    return sent || error != -ESRCH;
 }
 
 /* Takes one result. -> false: none within the limit. */

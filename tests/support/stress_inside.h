@@ -99,6 +99,7 @@ struct model {
     _Atomic bool stop;
     uint64_t errands_of_the_failed; /* by one new server at a time */
     uint32_t layout;                /* of the state of the server that serves now */
+    int probe_file;                 /* where a byte from a stale address would go */
 };
 
 extern struct model model;

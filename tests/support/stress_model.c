@@ -7,6 +7,8 @@
 #include "stress_inside.h"
 
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define JOIN_TIMEOUT_NS ((int64_t)(120 * ANT_NS_PER_S))
 
@@ -35,6 +37,10 @@ void model_open(const struct model_config *config, uint32_t program)
 
     memset(&model, 0, sizeof model);
     model.config = *config;
+    if (config->probes) {
+        model.probe_file = memfd_create("probes", MFD_CLOEXEC);
+        assert_true(model.probe_file >= 0);
+    }
     model.free_before = stress_free_pages();
     STRESS_OK(ant_priority_set(ant_self(), MODEL_REQUESTER_PRIORITY));
     STRESS_OK(ant_process_create(&options, driver_main, NULL, &model.driver));
@@ -75,6 +81,8 @@ struct model_ledger model_sum(void)
         sum.withdrawn += ledger->withdrawn;
         sum.dropped += ledger->dropped;
         sum.late += ledger->late;
+        sum.probed_sent += ledger->probed_sent;
+        sum.probed_freed += ledger->probed_freed;
     }
     return sum;
 }
@@ -162,6 +170,9 @@ void model_close(void)
     size_t free_pages = stress_free_pages();
     STRESS_CHECK(free_pages == model.free_before, "%zu pages free, %zu before", free_pages,
                  model.free_before);
+    if (model.config.probes) {
+        close(model.probe_file);
+    }
 }
 
 /* --- Swapping ----------------------------------------------------------------------------------------------------------- */

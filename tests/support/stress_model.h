@@ -51,6 +51,7 @@ struct model_config {
     bool withdraw;        /* time limits and cancellation too */
     bool short_of_memory; /* -ENOMEM is no failure: it is tried again */
     bool server_dies;     /* -ESRCH, -EOWNERDEAD and -ESHUTDOWN are no failures: the client ends */
+    bool probes;          /* clients touch what has left them: for `virtual`, where nothing comes back meanwhile */
     uint64_t seed;
 };
 
@@ -62,12 +63,13 @@ struct model_config {
 #define MODEL_LOW_CLIENT_PRIORITY 10
 
 struct model_ledger {
-    uint64_t sent;      /* accepted by the core */
-    uint64_t answered;  /* by the server */
-    uint64_t refused;   /* by the server, for lack of memory */
-    uint64_t withdrawn; /* cancelled, or timed out while queued */
-    uint64_t dropped;   /* answered by the core in the server's stead */
-    uint64_t late;      /* of the answered: their ant_call had passed its time limit */
+    uint64_t sent;                      /* accepted by the core */
+    uint64_t answered;                  /* by the server */
+    uint64_t refused;                   /* by the server, for lack of memory */
+    uint64_t withdrawn;                 /* cancelled, or timed out while queued */
+    uint64_t dropped;                   /* answered by the core in the server's stead */
+    uint64_t late;                      /* of the answered: their ant_call had passed its time limit */
+    uint64_t probed_sent, probed_freed; /* stale addresses given to a system call, by why they are stale */
 };
 
 /* What the swaps of a test came to. */

@@ -1,5 +1,5 @@
 /*
- * A run of the small model that follows from its seed; see stress_seed.h.
+ * A run of the small model that follows from two numbers; see stress_seed.h.
  *
  * The audit looks at the trace alone, and knows nothing of the clients' ledgers or the server's state: every request
  * that was sent is received at most once and has one result or one withdrawal, in that order (promise 1); the server
@@ -137,7 +137,7 @@ static uint64_t hash_file(int fd)
 
 /* --- What is done to the model ---------------------------------------------------------------------------------------- */
 
-static struct model_config draw_config(uint64_t seed, uint64_t *random)
+static struct model_config draw_config(uint64_t seed, uint64_t *random, bool probes)
 {
     return (struct model_config){
         .clients = 2 + stress_below(random, 4),
@@ -149,6 +149,7 @@ static struct model_config draw_config(uint64_t seed, uint64_t *random)
         .withdraw = seed % 2 == 0,
         .short_of_memory = seed % 4 == 1,
         .rests = true,
+        .probes = probes,
         .seed = seed,
     };
 }
@@ -204,7 +205,7 @@ static void outlast_the_abandoned(void)
     STRESS_OK(ant_sleep(ant_now() + 200 * ANT_NS_PER_MS));
 }
 
-void seed_run(uint64_t seed, int trace_fd, struct seed_outcome *outcome)
+void seed_run(uint64_t model_seed, uint64_t order, int trace_fd, struct seed_outcome *outcome)
 {
     const struct ant_config config = {
         .machine = ANT_MACHINE_VIRTUAL,
@@ -212,20 +213,26 @@ void seed_run(uint64_t seed, int trace_fd, struct seed_outcome *outcome)
         .pool_bytes = 4 << 20,
         .max_processes = 48,
         .stack_bytes = 256 << 10,
-        .seed = seed,
+        .seed = order,
         .trace_events = EVENTS,
     };
-    uint64_t random = stress_mix(seed);
-    struct model_config model = draw_config(seed, &random);
-    uint32_t swaps = 4 + stress_below(&random, 10), version = 0, generation = 1;
+    uint64_t random = stress_mix(model_seed);
+    uint32_t version = 0, generation = 1;
     struct ant_shutdown_report left;
+    struct ant_info info = {0};
     size_t count = 0;
 
     memset(outcome, 0, sizeof *outcome);
     int error = ant_boot(&config);
+    if (error == -ENOTSUP) { /* a mover that this kernel does not have */
+        exit(77);
+    }
     if (!STRESS_CHECK(error == 0, "ant_boot: %s", ant_strerror(error))) {
         return;
     }
+    STRESS_OK(ant_info(&info));
+    struct model_config model = draw_config(model_seed, &random, info.mover != ANT_MOVER_FLAT);
+    uint32_t swaps = 4 + stress_below(&random, 10);
     model_open(&model, version);
     model_start();
     for (uint32_t i = 0; i < swaps; i++) {
@@ -244,10 +251,8 @@ void seed_run(uint64_t seed, int trace_fd, struct seed_outcome *outcome)
     STRESS_CHECK(requests == outcome->ledger.sent,
                  "the trace tells of %" PRIu64 " requests, the clients of %" PRIu64, requests,
                  outcome->ledger.sent);
-    if (trace_fd >= 0) {
-        STRESS_OK(ant_trace_write(trace_fd));
-        outcome->hash = hash_file(trace_fd);
-    }
+    STRESS_OK(ant_trace_write(trace_fd));
+    outcome->hash = hash_file(trace_fd);
     error = ant_shutdown(&left);
     STRESS_CHECK(error == 0 && left.processes_asked == 0 && left.processes_abandoned == 0 &&
                      left.areas_held == 0 && left.requests_unanswered == 0,

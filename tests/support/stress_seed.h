@@ -1,6 +1,7 @@
 /*
- * One seed of the small model on the virtual machine: what the model is like, what is done to it and which equal choice
- * is taken all follow from the seed. Used by the test of a thousand seeds, and by seed_trace, which compares builds.
+ * A run of the small model on the virtual machine that follows from two numbers: what the model is like and what is done
+ * to it from the first, which of equals goes first from the second. Used by the test of a thousand seeds, and by
+ * seed_trace, which compares builds; both take one seed for the two.
  */
 #ifndef STRESS_SEED_H
 #define STRESS_SEED_H
@@ -17,9 +18,11 @@ struct seed_outcome {
 
 /*
  * Boots a core on the virtual machine, runs the model, audits the trace, writes its text to a file descriptor, shuts down.
- * trace_fd: where the text goes; it must be a file that can be read back if outcome->hash is wanted, or -1 for none.
+ * Where the mover is not `flat`, the clients probe stale addresses.
+ * model: what the model is like, and what is done to it. order: the core's seed.
+ * trace_fd: where the text goes; it must be a file that can be read back if outcome->hash is wanted.
  * Failures are recorded (stress.h).
  */
-void seed_run(uint64_t seed, int trace_fd, struct seed_outcome *outcome);
+void seed_run(uint64_t model, uint64_t order, int trace_fd, struct seed_outcome *outcome);
 
 #endif
