@@ -5,7 +5,8 @@
  * The test's process, the prober, sends areas to a keeper, takes some back, frees some, and meanwhile touches random
  * places in whatever has left it. The areas do not lie still: the keeper hands those that it has to a partner and gets
  * them back, all the time, on another CPU, and both allocate and free areas of their own. In the second test the pair
- * that moves areas belongs to another core in the same Linux process.
+ * that moves areas belongs to another core in the same Linux process. Movers and prober note on which CPU they are, so
+ * that a test in which nothing moved while the prober touched fails (unless there is but one CPU).
  *
  * One access that does not fault, be it a read of zeros, fails the test; so does a write that arrived in somebody's area.
  */
@@ -25,6 +26,8 @@
 #define FN_PARTNER 402u
 #define AREAS 12u /* that the prober hands out in a round */
 #define PROBES_A_ROUND 500u
+#define MOVES_ONE_IN 100u /* one move on another CPU, at least, for so many accesses */
+#define PATIENCE 20u      /* so many times the accesses, for the moves to come */
 
 enum { GIVE, ANSWER, BACK };
 
@@ -122,6 +125,36 @@ static void probe(unsigned char *address, size_t room, uint64_t *random, const c
     }
 }
 
+/* --- CPUs -------------------------------------------------------------------------------------------------------------- */
+
+static int cpus[2];
+static size_t cpu_count;
+
+static void find_cpus(void)
+{
+    cpu_set_t set;
+
+    cpu_count = 0;
+    sched_getaffinity(0, sizeof set, &set);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && cpu_count < 2; cpu++) {
+        if (CPU_ISSET(cpu, &set)) {
+            cpus[cpu_count++] = (int)cpu;
+        }
+    }
+}
+
+/* Binds the calling thread. NULL: it stays where the core lets it be. */
+static void pin(const int *cpu)
+{
+    cpu_set_t set;
+
+    if (cpu != NULL) {
+        CPU_ZERO(&set);
+        CPU_SET((size_t)*cpu, &set);
+        STRESS_CHECK(sched_setaffinity(0, sizeof set, &set) == 0, "CPU %d: %s", *cpu, strerror(errno));
+    }
+}
+
 /* --- The pair that moves areas --------------------------------------------------------------------------------------- */
 
 struct kept_area {
@@ -137,16 +170,28 @@ struct label {
     uint64_t pages;
 };
 
-static _Atomic uint64_t moves;
+static _Atomic int probing_on = -1; /* the prober's CPU while it touches what it may not; else -1 */
+static _Atomic uint64_t moves, moves_elsewhere; /* elsewhere: on another CPU, while it touched */
+
+/* By the thread that has moved an area, or is about to. */
+static void note_move(void)
+{
+    int prober = atomic_load(&probing_on);
+
+    atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);
+    if (prober >= 0 && prober != sched_getcpu()) {
+        atomic_fetch_add_explicit(&moves_elsewhere, 1, memory_order_relaxed);
+    }
+}
 
 /* Checks what it is given, allocates and frees something of its own, gives it back. */
-static int partner(void *unused)
+static int partner(void *cpu)
 {
     struct ant_message message;
     uint64_t random = 99;
     void *own = NULL;
-    (void)unused;
 
+    pin(cpu);
     STRESS_OK(ant_function_add(FN_PARTNER));
     while (ant_receive(&message, ANT_FOREVER) == 0 && message.kind == ANT_REQUEST) {
         struct label label;
@@ -162,6 +207,7 @@ static int partner(void *unused)
             model_fill(own, pages, pages);
         }
         STRESS_OK(ant_reply(message.request, 0));
+        note_move();
     }
     if (own != NULL) {
         STRESS_OK(ant_ica_free(own));
@@ -199,18 +245,18 @@ static void move(struct kept_area *it, struct ant_request *rq)
 
     rq->data = it->area;
     memcpy(rq->payload, &label, sizeof label);
+    note_move();
     STRESS_OK(ant_call(rq, ANT_FOREVER));
     rq->data = NULL;
-    atomic_fetch_add_explicit(&moves, 2, memory_order_relaxed);
 }
 
-static int keeper(void *unused)
+static int keeper(void *cpu)
 {
     struct kept_area kept[AREAS] = {{0}};
     struct ant_request *rq;
     uint32_t next = 0;
-    (void)unused;
 
+    pin(cpu);
     STRESS_OK(ant_function_add(FN_KEEP));
     STRESS_OK(ant_request_new(FN_PARTNER, &rq));
     for (;;) {
@@ -274,6 +320,7 @@ static void probe_some(struct lost *lost, uint32_t count, uint64_t *random, cons
 {
     for (uint32_t i = 0; i < count; i++) {
         struct lost *it = &lost[stress_below(random, AREAS)];
+        atomic_store(&probing_on, sched_getcpu());
         if (it->sent && stress_below(random, 8) == 0) {
             size_t at = stress_below(random, ANT_PAGE_BYTES);
             probe((unsigned char *)it->rq + at, ANT_PAGE_BYTES - at, random, "a request that was sent");
@@ -282,6 +329,7 @@ static void probe_some(struct lost *lost, uint32_t count, uint64_t *random, cons
             probe((unsigned char *)it->held.area + at, it->held.pages * ANT_PAGE_BYTES - at, random, what);
         }
     }
+    atomic_store(&probing_on, -1);
 }
 
 static void receive_all(struct lost *lost)
@@ -345,6 +393,12 @@ static void probe_a_round(uint64_t *random)
     probe_some(lost, PROBES_A_ROUND / 2, random, "an area that was freed");
 }
 
+/* Were enough areas moved, on another CPU, while the prober touched? Where there is only one, none can be. */
+static bool moved_elsewhere(uint32_t accesses)
+{
+    return cpu_count < 2 || atomic_load(&moves_elsewhere) >= accesses / MOVES_ONE_IN;
+}
+
 static void probe_all(uint32_t accesses)
 {
     struct ant_info info;
@@ -352,32 +406,17 @@ static void probe_all(uint32_t accesses)
 
     STRESS_OK(ant_info(&info));
     probes.expected_signal = info.mover == ANT_MOVER_STRICT ? SIGBUS : SIGSEGV;
-    while (tried() < accesses) {
+    while (tried() < accesses || (!moved_elsewhere(accesses) && tried() < PATIENCE * (uint64_t)accesses)) {
         probe_a_round(&random);
     }
     print_message("%" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " + %" PRIu64
-                  " system calls on stale addresses, %" PRIu64 " moves meanwhile\n",
+                  " system calls on stale addresses, %" PRIu64 " moves, %" PRIu64
+                  " of them meanwhile and on another CPU\n",
                   probes.tried[READ], probes.tried[WRITE], probes.tried[SYSTEM_WRITE],
-                  probes.tried[SYSTEM_READ], atomic_load(&moves));
+                  probes.tried[SYSTEM_READ], atomic_load(&moves), atomic_load(&moves_elsewhere));
 }
 
-/* --- CPUs -------------------------------------------------------------------------------------------------------------- */
-
-static int cpus[2];
-static size_t cpu_count;
-
-static void find_cpus(void)
-{
-    cpu_set_t set;
-
-    cpu_count = 0;
-    sched_getaffinity(0, sizeof set, &set);
-    for (size_t cpu = 0; cpu < CPU_SETSIZE && cpu_count < 2; cpu++) {
-        if (CPU_ISSET(cpu, &set)) {
-            cpus[cpu_count++] = (int)cpu;
-        }
-    }
-}
+/* --- Before and after -------------------------------------------------------------------------------------------------- */
 
 static struct sigaction handlers_before[2];
 
@@ -386,6 +425,7 @@ static int prepare(void **unused)
     (void)unused;
     memset(&probes, 0, sizeof probes);
     atomic_store(&moves, 0);
+    atomic_store(&moves_elsewhere, 0);
     find_cpus();
     assert_int_equal(pipe2(probes.pipe, O_NONBLOCK | O_CLOEXEC), 0);
     probes.zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -409,14 +449,14 @@ struct pair {
     ant_pid keeper, partner;
 };
 
-static struct pair create_pair(int priority)
+static struct pair create_pair(int priority, int *cpu)
 {
     struct ant_process_options options = {.name = "partner", .priority = priority};
     struct pair pair = {0};
 
-    STRESS_OK(ant_process_create(&options, partner, NULL, &pair.partner));
+    STRESS_OK(ant_process_create(&options, partner, cpu, &pair.partner));
     options.name = "keeper";
-    STRESS_OK(ant_process_create(&options, keeper, NULL, &pair.keeper));
+    STRESS_OK(ant_process_create(&options, keeper, cpu, &pair.keeper));
     /* Until both serve: a call to a function that nobody serves is refused. */
     ant_pid pid;
     while (ant_lookup(FN_KEEP, &pid) != 0 || ant_lookup(FN_PARTNER, &pid) != 0) {
@@ -435,17 +475,20 @@ static void stop_pair(struct pair pair)
 
 static void stale_accesses_fault_while_another_cpu_moves_the_areas(void **unused)
 {
+    uint32_t accesses = stress_size(ACCESSES, 2000);
     (void)unused;
+
     catch_faults(handlers_before); /* before the boot, and after cmocka's own */
     stress_boot(&(struct ant_config){
         .max_processes = 8, .log = ANT_LOG_QUIET, .cpus = cpus, .cpu_count = cpu_count, .priority = 10});
-    struct pair pair = create_pair(10);
-    probe_all(stress_size(ACCESSES, 2000));
+    pin(&cpus[0]); /* left to itself, the kernel may well keep them all on one CPU */
+    struct pair pair = create_pair(10, &cpus[cpu_count - 1]);
+    probe_all(accesses);
     stop_pair(pair);
     stress_shutdown();
     catch_no_faults(handlers_before);
     stress_assert_clean();
-    assert_true(cpu_count < 2 || atomic_load(&moves) > 0);
+    assert_true(moved_elsewhere(accesses));
 }
 
 /* A core of its own, on another CPU, whose pair moves areas until told to stop. */
@@ -468,7 +511,7 @@ static void *second_core(void *unused)
         atomic_store(&second.ready, true);
         return NULL;
     }
-    struct pair pair = create_pair(10);
+    struct pair pair = create_pair(10, NULL);
     struct lost lost[AREAS] = {{0}};
     for (uint32_t i = 0; i < AREAS; i++) {
         give(&lost[i], i, &random);
@@ -498,7 +541,9 @@ static void *second_core(void *unused)
 
 static void stale_accesses_fault_while_another_core_moves_its_areas(void **unused)
 {
+    uint32_t accesses = stress_size(ACCESSES, 2000);
     (void)unused;
+
     if (cpu_count < 2) {
         skip();
     }
@@ -510,15 +555,15 @@ static void stale_accesses_fault_while_another_core_moves_its_areas(void **unuse
     }
     stress_boot(&(struct ant_config){
         .max_processes = 8, .log = ANT_LOG_QUIET, .cpus = &cpus[1], .cpu_count = 1, .priority = 10});
-    struct pair pair = create_pair(10);
-    probe_all(stress_size(ACCESSES, 2000));
+    struct pair pair = create_pair(10, NULL);
+    probe_all(accesses);
     stop_pair(pair);
     stress_shutdown();
     atomic_store(&second.stop, true);
     pthread_join(second.thread, NULL);
     catch_no_faults(handlers_before);
     stress_assert_clean();
-    assert_true(atomic_load(&moves) > 0);
+    assert_true(moved_elsewhere(accesses));
 }
 
 int main(void)
