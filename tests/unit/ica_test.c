@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define FN 7u
@@ -145,21 +146,194 @@ static void the_largest_free_run_can_be_allocated(void **state)
     }
 }
 
-static void contiguous_pages_of_the_pool_are_told_from_scattered_ones(void **state)
+/* ---- contiguity in the host's memory ---- */
+
+enum frames { HIDDEN, SCATTERED, ONE_RUN };
+
+/* Of the host's memory, as the page map has them for whoever opened it: root, or someone to whom they are HIDDEN. */
+static enum frames frames_of(int pagemap, const void *area, size_t pages)
 {
-    (void)state;
+    static uint64_t entries[FIXTURE_POOL_PAGES];
+    ssize_t bytes = (ssize_t)(pages * sizeof *entries);
+    off_t offset = (off_t)((uintptr_t)area / ANT_PAGE_BYTES * sizeof *entries);
+    if (pread(pagemap, entries, (size_t)bytes, offset) != bytes)
+        return HIDDEN;
+    const uint64_t present = UINT64_C(1) << 63, frame = (UINT64_C(1) << 55) - 1;
+    bool missing = false, hidden = false, broken = false;
+    for (size_t page = 0; page < pages; page++) {
+        missing |= (entries[page] & present) == 0;
+        hidden |= (entries[page] & frame) == 0;
+        broken |= (entries[page] & frame) != (entries[0] & frame) + page;
+    }
+    return missing ? SCATTERED : hidden ? HIDDEN : broken ? SCATTERED : ONE_RUN;
+}
+
+/* When does the host give transparent huge pages: "[always]", "[madvise]", "[never]"? */
+static bool huge_pages_are(const char *when)
+{
+    char text[64] = "";
+    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    bool known = file >= 0 && read(file, text, sizeof text - 1) > 0;
+    close(file);
+    return strstr(known ? text : "[never]", when);
+}
+
+/* Does the host give one to who asks? (Not known where frames are hidden: then false.) */
+static bool huge_pages_are_to_be_had(int pagemap)
+{
+    const size_t huge_bytes = (size_t)2 << 20;
+    char *memory =
+        mmap(NULL, 2 * huge_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    char *huge = memory + (huge_bytes - (uintptr_t)memory % huge_bytes) % huge_bytes;
+    madvise(huge, huge_bytes, MADV_HUGEPAGE);
+    memset(huge, 1, huge_bytes);
+    bool had = frames_of(pagemap, huge, huge_bytes / ANT_PAGE_BYTES) == ONE_RUN;
+    munmap(memory, 2 * huge_bytes);
+    return had;
+}
+
+/* What is told of an area, beside what the test sees. may_look: frame numbers; cut: from one huge page. */
+static void check_contiguity(int pagemap, bool may_look, bool cut, const void *area, size_t pages)
+{
     struct ant_ica_info info;
+    enum frames frames, after;
+    do { /* again if the kernel has moved pages meanwhile */
+        frames = frames_of(pagemap, area, pages);
+        assert_ok(ant_ica_info(area, &info));
+        after = frames_of(pagemap, area, pages);
+    } while (frames != after);
+    if (cut)
+        assert_int_equal(frames, ONE_RUN);
+    if (may_look)
+        assert_int_equal(info.contiguity, frames == ONE_RUN ? ANT_CONTIGUITY_VERIFIED : ANT_CONTIGUITY_NO);
+    else if (pages > 1 && (frames == SCATTERED || huge_pages_are("[never]")))
+        assert_int_equal(info.contiguity, ANT_CONTIGUITY_NO);
+    else if (pages == 1 || (cut && mover() == ANT_MOVER_STRICT)) /* kernels that have it tell of huge pages */
+        assert_int_equal(info.contiguity, ANT_CONTIGUITY_EXPECTED);
+    else
+        assert_in_range(info.contiguity, ANT_CONTIGUITY_NO, ANT_CONTIGUITY_EXPECTED);
+}
+
+static void there_and_back(ant_pid server, void *area)
+{
+    struct ant_request *rq = new_request(FN);
+    rq->data = area;
+    assert_ok(ant_send(rq));
+    assert_ok(puppet_reply(server, puppet_take_request(server), 0));
+    assert_ptr_equal(boss_result(), rq);
+    assert_ok(ant_request_free(rq));
+}
+
+static void look_at_areas(int pagemap, bool may_look)
+{
+    static const size_t sizes[] = {1, 2, 16, 200, 512, 600};
+    ant_pid server = puppet_create("server", 0);
+    assert_ok(puppet_function_add(server, FN));
+    bool huge = mover() != ANT_MOVER_COPY && huge_pages_are_to_be_had(pagemap);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t pages = sizes[i];
+        unsigned char *area = new_area(pages);
+        struct ant_ica_info info;
+        assert_ok(ant_ica_info(area, &info));
+        bool in_one = info.frame / 512 == (info.frame + pages - 1) / 512;
+        memset(area, 1, pages * ANT_PAGE_BYTES);
+        check_contiguity(pagemap, may_look, huge && in_one, area, pages);
+        there_and_back(server, area);
+        check_contiguity(pagemap, may_look, huge && in_one, area, pages);
+        assert_ok(ant_ica_free(area));
+    }
     unsigned char *area = new_area(16);
     memset(area, 1, 16 * ANT_PAGE_BYTES);
-    assert_ok(ant_ica_info(area, &info));
-    assert_in_range(info.contiguity, ANT_CONTIGUITY_NO, ANT_CONTIGUITY_VERIFIED);
+    assert_int_equal(madvise(area + ANT_PAGE_BYTES, ANT_PAGE_BYTES, MADV_DONTNEED), 0);
+    assert_int_equal(frames_of(pagemap, area, 16), SCATTERED); /* a page is missing */
+    check_contiguity(pagemap, may_look, false, area, 16);
+    if (mover() != ANT_MOVER_STRICT && may_look) {
+        area[ANT_PAGE_BYTES] = 1; /* in another frame, most likely */
+        check_contiguity(pagemap, may_look, false, area, 16);
+    }
     assert_ok(ant_ica_free(area));
-    /* One page that is resident is contiguous whatever the host did. */
-    area = new_area(1);
-    *area = 1;
-    assert_ok(ant_ica_info(area, &info));
-    assert_int_not_equal(info.contiguity, ANT_CONTIGUITY_NO);
-    assert_ok(ant_ica_free(area));
+}
+
+static void root_is_told_whether_frames_are_consecutive(void **state)
+{
+    (void)state;
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool may_look = frames_of(pagemap, &pagemap, 1) != HIDDEN;
+    if (may_look)
+        look_at_areas(pagemap, true);
+    close(pagemap);
+    if (!may_look)
+        skip();
+}
+
+static void look_as_nobody(void *arg)
+{
+    (void)arg;
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); /* if by root, it goes on to show frames */
+    child_become_nobody();
+    expect(prctl(PR_SET_DUMPABLE, 1) == 0); /* /proc/self is nobody's, too */
+    fixture_boot(NULL);
+    look_at_areas(pagemap, false);
+    fixture_shutdown();
+}
+
+static void an_ordinary_user_is_told_no_more_than_what_is_expected(void **state)
+{
+    (void)state;
+    child_must_succeed(look_as_nobody, NULL);
+}
+
+/* ---- memory of the host ---- */
+
+/* Counted page by page: the counters of /proc/self/statm lag behind, the further the more CPUs there are. */
+static size_t resident_kib(void)
+{
+    char line[256];
+    size_t kib = 0;
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) && sscanf(line, "Rss: %zu kB", &kib) != 1) {
+    }
+    fclose(file);
+    assert_true(kib > 0);
+    return kib;
+}
+
+static void use_a_gibibyte_little(void *arg)
+{
+    (void)arg;
+    const size_t mib = 1024, huge = 2 * mib, books = 16 * mib; /* of 262,144 pages: under 64 bytes a page */
+    /* stacks, malloc, pages of the C library; and where everything gets huge pages, so do the books */
+    const size_t little = huge_pages_are("[always]") ? books : mib / 4;
+    struct ant_config config = fixture_config();
+    config.pool_bytes = (size_t)1 << 30;
+    size_t before = resident_kib();
+    fixture_boot(&config);
+    size_t booted = resident_kib();
+    unsigned char *one = new_area(1);
+    *one = 1;
+    size_t with_one = resident_kib();
+    unsigned char *more = new_area(4096);
+    memset(more, 1, 4096 * ANT_PAGE_BYTES);
+    size_t with_more = resident_kib();
+    fprintf(stderr, "resident: %zu KiB; booted %zu; with one page %zu, with 16 MiB more %zu\n",
+            before, booted, with_one, with_more);
+    expect(booted <= before + books + little);
+    expect(with_one <= booted + huge + little);
+    expect(with_more >= with_one + 16 * mib - huge); /* else the counting is wrong */
+    expect(with_more <= with_one + 16 * mib + huge + little);
+    assert_ok(ant_ica_free(more));
+    assert_ok(ant_ica_free(one));
+    fixture_shutdown();
+}
+
+static void a_pool_is_resident_only_as_used(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip(); /* shadow is resident, too */
+    child_must_succeed(use_a_gibibyte_little, NULL);
 }
 
 /* ---- misuse ---- */
@@ -660,6 +834,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         /* first, while no core has been booted in this process, and no handler installed */
+        cmocka_unit_test(a_pool_is_resident_only_as_used),
+        cmocka_unit_test(an_ordinary_user_is_told_no_more_than_what_is_expected),
         cmocka_unit_test(a_stale_read_of_an_area_sent_names_who_has_it),
         cmocka_unit_test(a_stale_write_dies_too),
         cmocka_unit_test(a_stale_read_of_a_freed_area_says_that_it_is_free),
@@ -674,7 +850,7 @@ int main(void)
         core_test(freed_neighbours_coalesce),
         core_test(the_whole_pool_is_one_area_at_most),
         core_test(the_largest_free_run_can_be_allocated),
-        core_test(contiguous_pages_of_the_pool_are_told_from_scattered_ones),
+        core_test(root_is_told_whether_frames_are_consecutive),
         core_test(what_is_no_area_is_refused),
         core_test(addresses_around_the_window_are_no_areas),
         core_test(anothers_area_is_refused),
