@@ -62,8 +62,8 @@ struct antk_endpoint {
     struct antk_queue service;  /* received, to be answered */
     struct antk_queue out;      /* sent, not answered */
     uint32_t queue_limit;
-    size_t stack_bytes;               /* of a server's threads */
     uint32_t first_function;          /* a server: under which it was created; fixed */
+    size_t stack_bytes;               /* of a server's threads */
     struct antk_notice *notice;       /* a swap that the body must see before anything else */
     struct antk_candidate *swap;      /* of the swap that goes on; NULL: none */
     struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
