@@ -173,7 +173,9 @@ static void run(struct demo *demo)
         atomic_store(&demo->phase, PHASE_CALM);
         progress_show(demo, "measuring without swaps", true);
         (void)ant_sleep(ant_now() + calm_ns);
-        atomic_store(&demo->phase, PHASE_SWAPPING);
+        if (demo->options.swaps > 0) {
+            atomic_store(&demo->phase, PHASE_SWAPPING);
+        }
         requester_swap_all(demo);
     }
     atomic_store(&demo->phase, PHASE_LAST);

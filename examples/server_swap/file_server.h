@@ -11,6 +11,7 @@
 #define FILE_SERVER_H
 
 #include <ant/ant.h>
+#include <errno.h>
 
 #include "protocol.h"
 
@@ -50,7 +51,8 @@ struct file_state_v2 {
 };
 
 extern const struct ant_program file_server_v1, file_server_v2;
-extern const struct ant_program file_server_broken; /* does not start */
+extern const struct ant_program file_server_broken; /* does not start, but returns this: */
+#define FILE_SERVER_BROKEN_ERROR (-EIO)
 
 /* From v1's state to v2's; v2 and the broken version use it. */
 extern const struct ant_transformer file_state_v2_from_v1;

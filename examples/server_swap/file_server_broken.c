@@ -31,7 +31,7 @@ static int broken_start(struct ant_server *self)
         *disk_message(rq) = (struct disk_message){.offset = 0, .bytes = 1};
         error = ant_send(rq);
     }
-    return error != 0 ? error : -EIO; /* "the index of the read-ahead is damaged" */
+    return error != 0 ? error : FILE_SERVER_BROKEN_ERROR; /* "the index of the read-ahead is damaged" */
 }
 
 static void broken_request(struct ant_server *self, struct ant_request *rq)

@@ -77,6 +77,7 @@ static void a_run_without_swaps_needs_no_rollback(void **state)
     DEFECT(no_rollback_is_not_well, demo.rollbacks--) \
     DEFECT(two_rollbacks_are_not_well, demo.rollbacks++) \
     DEFECT(a_rollback_before_the_broken_version_starts_is_not_well, demo.rollback.step = ANT_SWAP_CREATE) \
+    DEFECT(a_rollback_for_another_reason_is_not_well, demo.rollback.error = -ETIMEDOUT) \
     DEFECT(a_queued_request_not_handed_over_is_not_well, reports[1].queued_requests.handed_over--) \
     DEFECT(a_queued_result_not_handed_over_is_not_well, reports[1].queued_results.handed_over--) \
     DEFECT(a_request_in_service_not_handed_over_is_not_well, reports[1].in_service.handed_over--) \
