@@ -138,11 +138,13 @@ static int step_2_create(struct antk_swap *s)
     struct antk_endpoint *ep = s->c.endpoint;
     antk_lock(&ep->lock);
     int priority = ep->priority;
+    bool old_waits =
+        ep->receiving; /* then the new thread, ready before it, runs before it: it need not be raised */
     antk_unlock(&ep->lock);
     s->report.step = ANT_SWAP_CREATE;
     s->raised_priority = priority + 1;
     step(s, ANT_SWAP_CREATE);
-    return antk_candidate_create(&s->c, priority, s->raised_priority, ep->stack_bytes,
+    return antk_candidate_create(&s->c, priority, old_waits ? 0 : s->raised_priority, ep->stack_bytes,
                                  ANT_START_SWAP, ep->first_function, s->report.generation);
 }
 
