@@ -101,7 +101,8 @@ struct ant_shutdown_report {
  * Errors:
  *   -EBUSY       the calling thread is a process already
  *   -EINVAL      a field of config, or one of the environment variables above, has a value that is not allowed
- *   -EPERM       `fifo` was asked for by name and is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed)
+ *   -EPERM       `fifo` was asked for by name and is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed); or the calling
+ *                thread is the child that a process has forked
  *   -ENOTSUP     a mover was asked for by name that cannot run here (kernel, seccomp)
  *   -ENOMEM      no memory or no addresses; the log says which (overcommit, ulimit -v) and what to make smaller
  *
@@ -118,7 +119,8 @@ ANT_API int ant_boot(const struct ant_config *config);
  * its limit holds. A process that has not ended after shutdown_timeout_ns is abandoned: its thread ends when it next calls into the core, whose memory is kept until then.
  *
  * report: filled, if not NULL.
- * Only the process that booted the core. Blocks for up to shutdown_timeout_ns. Afterwards the thread is no process.
+ * Only the process that booted the core. Blocks for up to shutdown_timeout_ns (on `virtual`, where every process is in the core
+ * then and can be ended, until all have). Afterwards the thread is no process.
  *
  * Errors:
  *   -EPERM  the calling thread is not the process that booted the core

@@ -96,7 +96,7 @@ struct ant_swap_report {
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
  *   -EOWNERDEAD the new server ended in `start`
- * *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
+ *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   any other  what `start` or the transformer returned
  * Error, nobody serves:

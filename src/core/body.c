@@ -209,6 +209,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
         return -EAGAIN;
     init_body(body, ep, start->priority);
     body->raised_priority = start->raised_priority;
+    atomic_store(&body->thread.priority, antk_body_level_locked(body)); /* nobody else knows it yet */
     body->entry = start->entry;
     body->user_entry = start->user_entry;
     body->user_arg = start->user_arg;
@@ -228,8 +229,8 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     if (listed) {
         atomic_fetch_add(&core->live_threads, 1);
         atomic_fetch_add(&core->holders, 1);
-        rc = antk_thread_start(core->machine, &body->thread, antk_body_level_locked(body),
-                               start->stack_bytes, body_main, body_leave, body);
+        rc = antk_thread_start(core->machine, &body->thread, start->stack_bytes, body_main,
+                               body_leave, body);
         if (atomic_exchange(&body->launched, true))
             antk_thread_detach(&body->thread); /* it has ended already, and the shutdown has left it to this */
         if (rc != 0) {
@@ -238,8 +239,8 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
         }
     }
     if (rc != 0) {
-        antk_log(&core->log, ANT_LOG_ERROR, "no thread for process %u (%s): %s", ep->index,
-                 ep->name, strerror(-rc));
+        antk_log(&core->log, listed ? ANT_LOG_ERROR : ANT_LOG_DEBUG,
+                 "no thread for process %u (%s): %s", ep->index, ep->name, strerror(-rc));
         antk_lock(&ep->lock);
         if (ep->body == body)
             ep->body = NULL;

@@ -24,10 +24,23 @@ void antk_candidate_put(struct antk_candidate *c)
 
 /* ---- on the candidate's thread ---- */
 
+/* From the level at which it was created to its own, unless it has been given up, and its requester hastens it by now. */
+static void come_down(struct antk_candidate *c, struct antk_body *self)
+{
+    struct antk_endpoint *ep = c->endpoint;
+    antk_lock(&ep->lock);
+    bool raised = self->raised_priority != 0 && antk_candidate_fate(c) == ANTK_PENDING;
+    self->raised_priority = 0;
+    if (raised)
+        antk_set_priority_unlock(&self->thread, antk_body_level_locked(self), &ep->lock);
+    else
+        antk_unlock(&ep->lock);
+}
+
 static int candidate_main(struct antk_body *self)
 {
     struct antk_candidate *c = self->candidate;
-    antk_body_raise(self, 0);
+    come_down(c, self);
     while (!atomic_load(&c->go)) {
         if (antk_candidate_fate(c) != ANTK_PENDING)
             return 0;
@@ -186,8 +199,10 @@ static void hasten(struct antk_candidate *c)
 {
     struct antk_core *core = c->endpoint->core;
     antk_lock(&core->lock);
-    if (!atomic_load(&c->ended)) /* so its thread exists */
+    antk_lock(&c->endpoint->lock); /* against come_down */
+    if (!atomic_load(&c->ended))   /* so its thread exists */
         core->machine->ops->set_priority(&c->body->thread, atomic_load(&c->requester->thread.priority));
+    antk_unlock(&c->endpoint->lock);
     antk_unlock(&core->lock);
 }
 

@@ -165,8 +165,11 @@ static void tell(struct antk_core *core)
 }
 
 /* A child of fork has neither the windows nor the other threads, but the userfaultfd of the parent's windows: it is no process. */
+static _Thread_local bool forked;
+
 static void leave_to_parent(void)
 {
+    forked = antk_self != NULL;
     antk_self = NULL;
 }
 
@@ -180,6 +183,8 @@ int ant_boot(const struct ant_config *given)
     static antk_once_flag watched = ANTK_ONCE;
     if (antk_self)
         return -EBUSY;
+    if (forked)
+        return -EPERM; /* what its thread has in liburcu is the parent's */
     antk_once(&watched, watch_forks);
     struct antk_core *core = calloc(1, sizeof *core);
     if (!core)

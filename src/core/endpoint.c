@@ -198,10 +198,12 @@ void antk_endpoint_retire(struct antk_body *body)
 
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
 {
-    antk_functions_remove(ep, 0);
     antk_lock(&ep->lock);
     ep->closed = true;
     ep->receiving = false;
+    antk_unlock(&ep->lock);
+    antk_functions_remove(ep, 0); /* now none is entered any more */
+    antk_lock(&ep->lock);
     ep->body = NULL;
     struct antk_body *requester = ep->notice ? ep->notice->gone(ep->notice) : NULL;
     ep->notice = NULL;

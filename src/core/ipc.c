@@ -324,7 +324,8 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     if (notice)
         notice->seen(notice);
     antk_unlock(&ep->lock);
-    self->told_of_swap = notice != NULL;
+    if (found)
+        self->told_of_swap = notice != NULL;
     if (notice) {
         *message = (struct ant_message){ANT_SWAP, NULL};
     } else if (stop) {

@@ -115,13 +115,12 @@ void antk_thread_run(struct antk_thread *t)
     pthread_cleanup_pop(1);
 }
 
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes,
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg)
 {
     t->entry = entry;
     t->leave = leave;
     t->arg = arg;
-    atomic_store(&t->priority, priority);
     atomic_store(&t->permit, 0);
     atomic_store(&t->activity, ANTK_IDLE);
     atomic_store(&t->watched_from_ns, 0);

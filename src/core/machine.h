@@ -160,10 +160,10 @@ static inline uint64_t antk_now(struct antk_machine *m)
 }
 
 /*
- * Starts entry(arg) on a new thread. However that ends, leave(arg) is run there after it; when that has called ops->ended the
+ * Starts entry(arg) on a new thread, at the priority in t->priority. However that ends, leave(arg) is run there after it; when that has called ops->ended the
  * thread is gone, and antk_thread_join may be called. -EAGAIN, -ENOMEM.
  */
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, int priority, size_t stack_bytes,
+int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes,
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg);
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);

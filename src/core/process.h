@@ -98,7 +98,7 @@ struct antk_body {
     _Atomic bool waiting;             /* blocked or working in the core, where it can be ended at once */
     struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
     _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
-    int raised_priority;              /* ... and (endpoint's lock) what a swap that it waits for has raised it to; 0: nothing */
+    int raised_priority;              /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
     struct ant_server server;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
@@ -106,7 +106,7 @@ struct antk_body {
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
     bool told_of_swap;    /* its last message was the notice; its own thread's */
-    _Atomic bool retired; /* replaced, or failed: it does not use its window any more (core->lock) */
+    _Atomic bool retired; /* replaced, or failed: it does not use its window any more */
 
     _Atomic bool launched;                   /* its creator is done with its thread, which may be joined (or: see reap_last) */
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
@@ -184,7 +184,7 @@ void antk_bodies_reap_last(struct antk_core *core);
 
 /* The level that a body is to have: its own, or what it is raised to. Endpoint's lock held. */
 int antk_body_level_locked(struct antk_body *body);
-/* Raises a body to at least this level, while it waits for a swap; 0: back to its own. No lock held. */
+/* Raises a body to at least this level, so that a time limit of its holds; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
 
 /* The part of a request's life that ends with a process; see ipc.c. */

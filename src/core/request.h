@@ -10,6 +10,7 @@
  *   QUEUED -> SERVICE, HELD   by the server, or by the client that withdraws it, under the server's lock
  *   SERVICE -> RESULT, DONE   by whoever answers, under the client's lock
  *   RESULT, DONE -> HELD      by the client
+ * Pages that are between two windows, or about to be freed, say CARRIED: nobody else may touch them.
  * It also holds the server and a number that grows with each sending of this frame, so that whoever remembers a
  * tag can tell under the server's lock whether that very request is still queued there.
  */
@@ -22,7 +23,7 @@
 
 enum antk_request_state {
     ANTK_PLAIN,   /* no request: a data area, a state, or free */
-    ANTK_CARRIED, /* a data area that travels with a request, not yet received by the one whose window it is in */
+    ANTK_CARRIED, /* out of everybody's reach: between windows; a data area not yet received; a dead state or result to be freed */
     ANTK_HELD,    /* the client's own */
     ANTK_QUEUED,  /* in the server's request queue */
     ANTK_SERVICE, /* received by the server */

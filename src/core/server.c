@@ -79,10 +79,12 @@ static void enroll_fresh(struct antk_candidate *c)
 {
     struct antk_endpoint *ep = c->endpoint;
     antk_lock(&ep->lock);
-    if (antk_candidate_commit(c))
+    bool committed = antk_candidate_commit(c);
+    if (committed)
         antk_candidate_succeed_locked(c, 1);
     antk_unlock(&ep->lock);
-    antk_body_raise(antk_self, 0);
+    if (committed)
+        antk_body_raise(antk_self, 0);
     antk_unpark(ep->core->machine, &c->requester->thread);
 }
 

@@ -15,6 +15,9 @@
 #include <sched.h>
 #include <string.h>
 
+/* A lock may be held meanwhile. */
+#define RETURN_TRIES 1000u
+
 static void set_start(struct antk_pool *pool, uint32_t frame)
 {
     atomic_fetch_or_explicit(&pool->starts[frame / 64], UINT64_C(1) << frame % 64, memory_order_release);
@@ -211,7 +214,7 @@ int antk_area_return(struct antk_pool *pool, const struct antk_window *from,
                      const struct antk_window *to, uint32_t frame)
 {
     int error = antk_area_remap(pool, from, to, frame);
-    for (unsigned tries = 0; error == -ENOMEM && tries < ANTK_UNDO_TRIES; tries++) {
+    for (unsigned tries = 0; error == -ENOMEM && tries < RETURN_TRIES; tries++) {
         if (pool->mover->spend_reserve != NULL)
             pool->mover->spend_reserve(pool);
         sched_yield(); /* to whoever has what is missing */

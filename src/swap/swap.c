@@ -139,7 +139,7 @@ static int step_2_create(struct antk_swap *s)
     antk_lock(&ep->lock);
     int priority = ep->priority;
     bool old_waits =
-        ep->receiving; /* then the new thread, ready before it, runs before it: it need not be raised */
+        ep->receiving; /* then the new thread is, as a rule, ready before it: no need to raise it */
     antk_unlock(&ep->lock);
     s->report.step = ANT_SWAP_CREATE;
     s->raised_priority = priority + 1;
@@ -325,15 +325,19 @@ static bool has_begun(struct antk_swap *s)
     return atomic_load(&s->transformer_time_ns) != 0 || atomic_load(&s->start_time_ns) != 0;
 }
 
+/* From when on; 0: not yet. It may be a little ahead of a clock that was read before. */
+static uint64_t elapsed_ns(uint64_t from_ns, uint64_t to_ns)
+{
+    return from_ns != 0 && to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 /* How long transformer and `start` took, or have taken so far. Endpoint's lock held. */
 static void note_callbacks_locked(struct antk_swap *s, uint64_t now_ns)
 {
     uint64_t transformer_ns = atomic_load(&s->transformer_time_ns),
              start_ns = atomic_load(&s->start_time_ns);
-    if (transformer_ns != 0)
-        s->report.transform_ns = (start_ns ? start_ns : now_ns) - transformer_ns;
-    if (start_ns != 0)
-        s->report.start_ns = now_ns - start_ns;
+    s->report.transform_ns = elapsed_ns(transformer_ns, start_ns ? start_ns : now_ns);
+    s->report.start_ns = elapsed_ns(start_ns, now_ns);
 }
 
 static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
@@ -439,7 +443,8 @@ static void cancelled(struct antk_candidate *c)
         }
     }
     uint64_t now_ns = antk_now(ep->core->machine);
-    note_callbacks_locked(s, now_ns);
+    if (s->report.step_time_ns[ANT_SWAP_REGISTER] == 0) /* else they have been noted */
+        note_callbacks_locked(s, now_ns);
     if (exact_times(s) && has_begun(s))
         times_of(c->body, &s->new_after);
     if (s->report.step_time_ns[ANT_SWAP_NOTIFY] != 0)

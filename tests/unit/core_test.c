@@ -872,6 +872,7 @@ static void a_child_of_fork_is_no_process(void **state)
     pid_t child = fork();
     if (child == 0) {
         call_everything(rq);
+        expect_error(ant_boot(NULL), EPERM);
         _exit(expect_failures() != 0);
     }
     int status = -1;

@@ -1013,6 +1013,26 @@ static void a_deadline_holds_against_processes_between_server_and_requester(void
     assert_serves(1, 1);
 }
 
+/* The new server has not even come up when the old one's time is over. */
+static void a_quiesce_limit_holds_against_processes_between_server_and_requester(void **state)
+{
+    (void)state;
+    if (!on_virtual())
+        skip();
+    struct ant_swap_options options = {.quiesce_timeout_ns = (int64_t)MS(5)};
+    struct ant_swap_report report;
+    assert_ok(ant_priority_set(server, 5));
+    struct ant_request *rq = send_op(OP_WORK, 0); /* 10 ms */
+    assert_ok(ant_sleep(ant_now() + MS(1)));
+    ant_pid between = spawn("between", 10, hog, NULL);
+    assert_error(ant_swap(FN, &one_again, &options, &report), ETIMEDOUT);
+    assert_rolled_back(&report, -ETIMEDOUT, ANT_SWAP_LOOK);
+    assert_true(report.swap_ns == MS(5));
+    assert_int_equal(join(between), 0);
+    take_answer(rq, 1);
+    assert_serves(1, 1);
+}
+
 static uint64_t start_takes_ns;
 
 static int work_so_long(struct ant_server *self)
@@ -1774,6 +1794,7 @@ int main(void)
         swap_test(a_transformer_that_fails_leaves_the_old_server_serving),
         swap_test(any_start_result_but_0_is_a_failure),
         swap_test(a_deadline_holds_against_processes_between_server_and_requester),
+        swap_test(a_quiesce_limit_holds_against_processes_between_server_and_requester),
         swap_test(at_the_very_deadline_a_swap_commits_or_does_not),
         swap_test(a_requester_that_is_stopped_during_start_gives_up),
         swap_test(a_priority_that_start_sets_is_in_force_once_it_has_committed),
