@@ -1,4 +1,4 @@
-/* The report of a swap: the ledger that shows that nothing was lost, and where the swap time went. */
+/* The report of a swap: the ledger that shows that nothing was lost, how long things took, and where the swap time went. */
 #include "swap/swap.h"
 
 #include "core/core.h"
@@ -37,6 +37,53 @@ void antk_report_ledger_locked(struct antk_swap *s)
     s->report.queued_results = since(&s->at_notice.results, &ep->results);
     s->report.in_service = since(&s->at_notice.service, &ep->service);
     s->report.outstanding = since(&s->at_notice.out, &ep->out);
+}
+
+/* ---- times ---- */
+
+void antk_times_of(struct antk_body *body, struct antk_times *times)
+{
+    body->core->machine->ops->times(&body->thread, times);
+}
+
+bool antk_times_exact(struct antk_swap *s)
+{
+    return s->c.endpoint->core->machine->kind == ANT_MACHINE_VIRTUAL;
+}
+
+void antk_report_new_times(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    uint64_t *cpu_ns = &s->new_after.cpu_ns[ANTK_IDLE];
+    const uint64_t *time_ns = s->report.step_time_ns;
+    antk_lock(&ep->lock);
+    if (ep->body && ep->body == s->c.body) {
+        antk_times_of(s->c.body, &s->new_after);
+        uint64_t limit_ns = time_ns[ANT_SWAP_WAKE_AGAIN] - time_ns[ANT_SWAP_START];
+        *cpu_ns = *cpu_ns < limit_ns ? *cpu_ns : limit_ns; /* it may have served meanwhile */
+    } else {
+        *cpu_ns = s->report.transform_ns + s->report.start_ns;
+    }
+    antk_unlock(&ep->lock);
+}
+
+bool antk_swap_begun(struct antk_swap *s)
+{
+    return atomic_load(&s->transformer_time_ns) != 0 || atomic_load(&s->start_time_ns) != 0;
+}
+
+/* From when on; 0: not yet. It may be a little ahead of a clock that was read before. */
+static uint64_t elapsed_ns(uint64_t from_ns, uint64_t to_ns)
+{
+    return from_ns != 0 && to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
+void antk_report_callbacks_locked(struct antk_swap *s, uint64_t now_ns)
+{
+    uint64_t transformer_ns = atomic_load(&s->transformer_time_ns),
+             start_ns = atomic_load(&s->start_time_ns);
+    s->report.transform_ns = elapsed_ns(transformer_ns, start_ns ? start_ns : now_ns);
+    s->report.start_ns = elapsed_ns(start_ns, now_ns);
 }
 
 /* ---- the shares ---- */

@@ -45,37 +45,6 @@ static uint64_t step(struct antk_swap *s, enum ant_swap_step number)
     return now_ns;
 }
 
-static void times_of(struct antk_body *body, struct antk_times *times)
-{
-    body->core->machine->ops->times(&body->thread, times);
-}
-
-/*
- * `virtual` tells a thread's times for nothing. Real machines need a system call (400 to 700 ns here), so the new server's are not
- * taken by itself, while nobody serves, but by the requester when all is over.
- */
-static bool exact_times(struct antk_swap *s)
-{
-    return s->c.endpoint->core->machine->kind == ANT_MACHINE_VIRTUAL;
-}
-
-/* Requester, real machines: the new server's processor time, or, if it failed and is gone, the time that its callbacks took. */
-static void take_new_times(struct antk_swap *s)
-{
-    struct antk_endpoint *ep = s->c.endpoint;
-    uint64_t *cpu_ns = &s->new_after.cpu_ns[ANTK_IDLE];
-    const uint64_t *time_ns = s->report.step_time_ns;
-    antk_lock(&ep->lock);
-    if (ep->body && ep->body == s->c.body) {
-        times_of(s->c.body, &s->new_after);
-        uint64_t limit_ns = time_ns[ANT_SWAP_WAKE_AGAIN] - time_ns[ANT_SWAP_START];
-        *cpu_ns = *cpu_ns < limit_ns ? *cpu_ns : limit_ns; /* it may have served meanwhile */
-    } else {
-        *cpu_ns = s->report.transform_ns + s->report.start_ns;
-    }
-    antk_unlock(&ep->lock);
-}
-
 /* ---- 1: the requester asks for the swap ---- */
 
 static const struct ant_transformer *find_transformer(const struct ant_transformer *transformers,
@@ -125,7 +94,7 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
     }
     antk_unlock(&ep->lock);
     if (rc == 0) {
-        times_of(s->c.requester, &s->requester_before);
+        antk_times_of(s->c.requester, &s->requester_before);
         step(s, ANT_SWAP_REQUEST);
     }
     return rc;
@@ -164,7 +133,7 @@ static int step_3_notify(struct antk_swap *s)
         s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
         if (old != s->c.requester && s->activity != ANTK_IDLE) {
             ep->core->machine->ops->watch(&old->thread);
-            times_of(old, &s->old_at_notice);
+            antk_times_of(old, &s->old_at_notice);
         }
         antk_ledger_take_locked(ep, &s->at_notice);
         ep->notice = &s->notice;
@@ -204,7 +173,7 @@ static void come_to_rest_locked(struct antk_swap *s)
 {
     if (s->activity != ANTK_IDLE) {
         atomic_store(&s->old->thread.watched_from_ns, 0);
-        times_of(s->old, &s->old_at_rest);
+        antk_times_of(s->old, &s->old_at_rest);
         s->old_measured = true;
     }
     s->accepted = true;
@@ -302,8 +271,8 @@ static int prepare(struct antk_candidate *c)
     struct antk_swap *s = swap_of(c);
     struct antk_body *self = antk_self;
     struct antk_machine *machine = self->core->machine;
-    if (exact_times(s))
-        times_of(self, &s->new_before);
+    if (antk_times_exact(s))
+        antk_times_of(self, &s->new_before);
     show_state(self, c->endpoint->state);
     if (s->transformer.transform) {
         void *state = NULL;
@@ -317,27 +286,6 @@ static int prepare(struct antk_candidate *c)
     }
     atomic_store(&s->start_time_ns, antk_now(machine));
     return 0;
-}
-
-/* Has the new server begun with its transformer, or its `start`? */
-static bool has_begun(struct antk_swap *s)
-{
-    return atomic_load(&s->transformer_time_ns) != 0 || atomic_load(&s->start_time_ns) != 0;
-}
-
-/* From when on; 0: not yet. It may be a little ahead of a clock that was read before. */
-static uint64_t elapsed_ns(uint64_t from_ns, uint64_t to_ns)
-{
-    return from_ns != 0 && to_ns > from_ns ? to_ns - from_ns : 0;
-}
-
-/* How long transformer and `start` took, or have taken so far. Endpoint's lock held. */
-static void note_callbacks_locked(struct antk_swap *s, uint64_t now_ns)
-{
-    uint64_t transformer_ns = atomic_load(&s->transformer_time_ns),
-             start_ns = atomic_load(&s->start_time_ns);
-    s->report.transform_ns = elapsed_ns(transformer_ns, start_ns ? start_ns : now_ns);
-    s->report.start_ns = elapsed_ns(start_ns, now_ns);
 }
 
 static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
@@ -362,7 +310,7 @@ static bool step_7_register(struct antk_swap *s)
     antk_lock(&ep->lock);
     bool open = antk_candidate_fate(&s->c) == ANTK_PENDING;
     if (open)
-        note_callbacks_locked(s, step(s, ANT_SWAP_REGISTER));
+        antk_report_callbacks_locked(s, step(s, ANT_SWAP_REGISTER));
     antk_unlock(&ep->lock);
     return open;
 }
@@ -409,8 +357,8 @@ static void step_10_wake_again(struct antk_swap *s)
     struct antk_body *requester = s->c.requester;
     struct antk_machine *machine = requester->core->machine;
     antk_body_raise(requester, 0); /* no deadline is left to keep: it shall not hold the new server up */
-    if (exact_times(s))
-        times_of(antk_self, &s->new_after);
+    if (antk_times_exact(s))
+        antk_times_of(antk_self, &s->new_after);
     s->report.blackout_ns = step(s, ANT_SWAP_WAKE_AGAIN) - s->quiescent_ns;
     atomic_store(&s->enrolled, true);
     antk_unpark(machine, &requester->thread);
@@ -438,15 +386,15 @@ static void cancelled(struct antk_candidate *c)
     if (ep->body == s->old && !accepted && s->activity != ANTK_IDLE) {
         atomic_store(&s->old->thread.watched_from_ns, 0);
         if (s->old != c->requester) {
-            times_of(s->old, &s->old_at_rest);
+            antk_times_of(s->old, &s->old_at_rest);
             s->old_measured = true;
         }
     }
     uint64_t now_ns = antk_now(ep->core->machine);
     if (s->report.step_time_ns[ANT_SWAP_REGISTER] == 0) /* else they have been noted */
-        note_callbacks_locked(s, now_ns);
-    if (exact_times(s) && has_begun(s))
-        times_of(c->body, &s->new_after);
+        antk_report_callbacks_locked(s, now_ns);
+    if (antk_times_exact(s) && antk_swap_begun(s))
+        antk_times_of(c->body, &s->new_after);
     if (s->report.step_time_ns[ANT_SWAP_NOTIFY] != 0)
         antk_report_ledger_locked(s);
     if (accepted)
@@ -506,9 +454,9 @@ static void step_11_return(struct antk_swap *s, int error)
     uint64_t end_ns = step(s, ANT_SWAP_RETURN);
     antk_unlock(&ep->lock);
     s->report.swap_ns = end_ns - s->report.step_time_ns[ANT_SWAP_REQUEST];
-    times_of(self, &after);
-    if (!exact_times(s))
-        take_new_times(s);
+    antk_times_of(self, &after);
+    if (!antk_times_exact(s))
+        antk_report_new_times(s);
     antk_report_shares(s, &after);
     close_swap(s);
 }

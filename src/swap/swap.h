@@ -40,6 +40,18 @@ struct antk_swap {
 void antk_ledger_take_locked(struct antk_endpoint *ep, struct antk_ledger *ledger);
 /* What became of the four queues between the notice and now, when they pass, or stay. Endpoint's lock held. */
 void antk_report_ledger_locked(struct antk_swap *s);
+void antk_times_of(struct antk_body *body, struct antk_times *times);
+/*
+ * `virtual` tells a thread's times for nothing. Real machines need a system call (400 to 700 ns here), so the new server's are not
+ * taken by itself, while nobody serves, but by the requester when all is over: antk_report_new_times.
+ */
+bool antk_times_exact(struct antk_swap *s);
+/* Requester, real machines: the new server's processor time, or, if it failed and is gone, the time that its callbacks took. */
+void antk_report_new_times(struct antk_swap *s);
+/* Has the new server begun with its transformer, or its `start`? */
+bool antk_swap_begun(struct antk_swap *s);
+/* How long transformer and `start` took, or have taken so far. Endpoint's lock held. */
+void antk_report_callbacks_locked(struct antk_swap *s, uint64_t now_ns);
 /* Where the swap time went; the requester's last act. */
 void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_after);
 
