@@ -274,8 +274,8 @@ static void await_all(struct antk_core *core, uint64_t deadline_ns)
 }
 
 /*
- * What has not ended in time ends when it is next in the core, at once if it waits there. Nobody waits for it, and it keeps the core's
- * memory until then. On `virtual` it is in the core: where else could it have lost the processor?
+ * What has not ended in time ends when it is next in the core, at once if it waits there. Real machines do not wait for it; it keeps
+ * the core's memory until then. On `virtual` it is in the core (where else could it have lost the processor?) and is waited for.
  */
 static uint32_t abandon_rest(struct antk_core *core)
 {

@@ -208,9 +208,12 @@ int ant_swap_accept(void)
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
     struct antk_swap *s = ep->notice ? caa_container_of(ep->notice, struct antk_swap, notice) : NULL;
-    bool going_on = s && s->report.step_time_ns[ANT_SWAP_LOOK] != 0 && /* else it is another one, not looked at yet */
-                    antk_candidate_fate(&s->c) == ANTK_PENDING;
+    bool pending = s && antk_candidate_fate(&s->c) == ANTK_PENDING;
+    bool going_on = pending && s->report.step_time_ns[ANT_SWAP_LOOK] !=
+                                   0; /* else it is another one, not looked at yet */
     int rc = going_on ? 0 : -ECANCELED;
+    if (s && !pending)
+        ep->notice = NULL; /* whoever has cancelled it is about to: it shall not be seen again */
     if (going_on) {
         atomic_fetch_add(&s->c.refs, 1);
         come_to_rest_locked(s);

@@ -415,6 +415,26 @@ static void note_thread_end(void *value)
     atomic_fetch_add(&threads_ended, 1);
 }
 
+/* Somebody will spin outside the core: until end_spinning, in a core that has been booted since. */
+static void begin_to_spin(void)
+{
+    assert_int_equal(pthread_key_create(&thread_end, note_thread_end), 0);
+    atomic_store(&threads_ended, 0);
+    atomic_store(&spin, true);
+    atomic_store(&ran_on, false);
+}
+
+/* His thread ends at his next call, which does not return. */
+static void end_spinning(void)
+{
+    atomic_store(&spin, false);
+    assert_soon(atomic_load(&threads_ended) == 1);
+    assert_false(atomic_load(&ran_on));
+    fixture_shutdown();
+    pthread_key_delete(thread_end);
+    assert_expectations();
+}
+
 static int spin_then_call(void *arg)
 {
     (void)arg;
@@ -441,10 +461,7 @@ static void who_does_not_end_is_abandoned(void **state)
         assert_ok(ant_shutdown(NULL));
         skip();
     }
-    assert_int_equal(pthread_key_create(&thread_end, note_thread_end), 0);
-    atomic_store(&threads_ended, 0);
-    atomic_store(&spin, true);
-    atomic_store(&ran_on, false);
+    begin_to_spin();
     struct ant_process_options options = {.priority = FIXTURE_PRIORITY - 1};
     ant_pid pid;
     assert_ok(ant_process_create(&options, spin_then_call, NULL, &pid));
@@ -457,12 +474,7 @@ static void who_does_not_end_is_abandoned(void **state)
     assert_true(ant_self() == 0);
     fixture_boot(NULL); /* the thread can have another core */
     assert_int_equal(ant_process_info(pid, &(struct ant_process_info){0}), -ESRCH);
-    atomic_store(&spin, false);
-    assert_soon(atomic_load(&threads_ended) == 1);
-    assert_false(atomic_load(&ran_on));
-    fixture_shutdown();
-    pthread_key_delete(thread_end);
-    assert_expectations();
+    end_spinning();
 }
 
 struct pair {
@@ -534,10 +546,7 @@ static void shutdown_reports_a_new_server_that_a_swap_gave_up(void **state)
         fixture_shutdown();
         skip();
     }
-    assert_int_equal(pthread_key_create(&thread_end, note_thread_end), 0);
-    atomic_store(&threads_ended, 0);
-    atomic_store(&spin, true);
-    atomic_store(&ran_on, false);
+    begin_to_spin();
     struct ant_server_options below = {.priority = FIXTURE_PRIORITY - 1};
     struct ant_swap_options soon = {.start_timeout_ns = (int64_t)MS(20)};
     struct ant_swap_report swap;
@@ -549,12 +558,7 @@ static void shutdown_reports_a_new_server_that_a_swap_gave_up(void **state)
     assert_int_equal(report.processes_asked, 1);
     assert_int_equal(report.processes_abandoned, 1);
     fixture_boot(NULL);
-    atomic_store(&spin, false);
-    assert_soon(atomic_load(&threads_ended) == 1);
-    assert_false(atomic_load(&ran_on));
-    fixture_shutdown();
-    pthread_key_delete(thread_end);
-    assert_expectations();
+    end_spinning();
 }
 
 static size_t count_in(const char *path)
