@@ -3,7 +3,9 @@
 #define ANT_ANT_H
 
 #include <ant/base.h>
+#include <ant/bound.h>
 #include <ant/core.h>
+#include <ant/costs.h>
 #include <ant/ica.h>
 #include <ant/process.h>
 #include <ant/request.h>

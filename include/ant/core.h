@@ -15,6 +15,7 @@
 #define ANT_CORE_H
 
 #include <ant/base.h>
+#include <ant/costs.h>
 
 ANT_BEGIN_DECLS
 
@@ -56,17 +57,18 @@ struct ant_config {
     enum ant_machine machine;
     enum ant_mover mover;
     enum ant_log_level log;
-    size_t pool_bytes;           /* 2 MiB up to 1 TiB, rounded up to whole 2 MiB; default 64 MiB */
-    bool prefault;               /* populate the whole pool at boot instead of 2 MiB at a time as it is used */
-    uint32_t max_processes;      /* 2 to 65,535 processes at once; default 1,024. Each reserves addresses for a window as large as the pool */
-    size_t stack_bytes;          /* stack of a process unless its options say otherwise; 64 KiB to 64 TiB; default 1 MiB of addresses, resident as used */
-    int priority;                /* of the first process; default ANT_PRIORITY_MIN */
-    int rt_base;                 /* `fifo`: 1 to 38; default ANT_RT_BASE_DEFAULT */
-    const int *cpus;             /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
-    size_t cpu_count;            /* how many; at most 64 */
-    uint64_t seed;               /* `virtual`: draws choices among equals; 0: first-in first-out */
-    size_t trace_events;         /* how many of the latest events to keep; default 0: no trace */
-    int64_t shutdown_timeout_ns; /* how long ant_shutdown waits for the other processes to end; default 5 s */
+    size_t pool_bytes;             /* 2 MiB up to 1 TiB, rounded up to whole 2 MiB; default 64 MiB */
+    bool prefault;                 /* populate the whole pool at boot instead of 2 MiB at a time as it is used */
+    uint32_t max_processes;        /* 2 to 65,535 processes at once; default 1,024. Each reserves addresses for a window as large as the pool */
+    size_t stack_bytes;            /* stack of a process unless its options say otherwise; 64 KiB to 64 TiB; default 1 MiB of addresses, resident as used */
+    int priority;                  /* of the first process; default ANT_PRIORITY_MIN */
+    int rt_base;                   /* `fifo`: 1 to 38; default ANT_RT_BASE_DEFAULT */
+    const int *cpus;               /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
+    size_t cpu_count;              /* how many; at most 64 */
+    uint64_t seed;                 /* `virtual`: draws choices among equals; 0: first-in first-out */
+    const struct ant_costs *costs; /* what calls cost; copied during the call; default: nothing */
+    size_t trace_events;           /* how many of the latest events to keep; default 0: no trace */
+    int64_t shutdown_timeout_ns;   /* how long ant_shutdown waits for the other processes to end; default 5 s */
 };
 
 /* What runs, and why. The texts live as long as the core. */

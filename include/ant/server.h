@@ -8,6 +8,7 @@
 #define ANT_SERVER_H
 
 #include <ant/base.h>
+#include <ant/bound.h>
 #include <ant/request.h>
 
 ANT_BEGIN_DECLS
@@ -69,6 +70,7 @@ struct ant_program {
     int (*run)(struct ant_server *self);
     const struct ant_transformer *transformers; /* the versions whose state it can take over, beside its own */
     size_t transformer_count;
+    const struct ant_timing *timing; /* how long things take, for ant_swap_bound and swaps with a deadline; NULL: not declared */
 };
 
 /* A field that is 0 has its default. */
@@ -90,7 +92,8 @@ struct ant_server_options {
  *
  * Errors:
  *   -EINVAL     function is 0, the program is NULL or has no name, neither `request` nor `run`, or both, transformers NULL with
- *               a count, or an option has a value that is not allowed
+ *               a count, a declared time that makes no sense (a least above its most, too many drivers, more than an hour), or an
+ *               option has a value that is not allowed
  *   -EPROTO     the program was built for another ABI
  *   -EEXIST     somebody serves that function already
  *   -EAGAIN     max_processes run already, or the host has no thread to give

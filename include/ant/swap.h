@@ -34,6 +34,7 @@ struct ant_swap_options {
     int64_t start_timeout_ns;                   /* for transformer and `start` together; default 5 s */
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
+    int64_t deadline_ns; /* admission: refused (-ETIME) unless its bound (bound.h) is within; and rolled back when it passes; default: none */
 };
 
 /*
@@ -64,6 +65,7 @@ struct ant_swap_report {
     uint64_t result_work_ns;     /* ... a result */
     uint64_t higher_priority_ns; /* others ran, or the parties waited for the processor */
     struct ant_swap_count queued_requests, queued_results, in_service, outstanding;
+    uint64_t bound_ns;  /* of a swap with a deadline: the longest that it may take; else 0 */
     size_t state_bytes; /* of the state handed over */
     bool abandoned;     /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
     uint32_t swallowed; /* rolled back: requests that the new server had sent, whose results will be dropped */
@@ -77,7 +79,7 @@ struct ant_swap_report {
  * that its deadlines hold.
  *
  * function: any function id of the server. program: as in ant_serve. options: NULL for all defaults; borrowed during the call.
- * report: filled, if not NULL, on success, on every roll-back, and on -ENOTSUP and -EAGAIN. Step 12 may still be ahead (ant_swap_last).
+ * report: filled, if not NULL, on success, on every roll-back, and on -ENOTSUP, -EAGAIN and -ETIME. Step 12 may still be ahead (ant_swap_last).
  * Any process. A server that swaps itself is at its quiescent point: the call returns only if it fails, and what it
  * has in service is handed over.
  *
@@ -87,12 +89,14 @@ struct ant_swap_report {
  *   -ESRCH     nobody serves that function
  *   -ENOTSUP   the server was not made by ant_serve; or the state versions differ and there is no transformer
  *   -EBUSY     a swap of that server is going on, or the caller is a new server that has not been registered yet
+ *   -ETIME     it was asked for with a deadline, and may take longer: report.bound_ns
+ *   -ENODATA, -ERANGE (with a deadline) how long it may take is not known, or has no bound: see ant_swap_bound
  *   -EAGAIN    the host has no thread to give, or no process is free
  *   -ENOMEM    no memory
  *   -EPERM     the calling thread is no process
  * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed (processes and servers
  * that it created go on; it had better create them once it serves):
- *   -ETIMEDOUT a time limit passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung.
+ *   -ETIMEDOUT a time limit, or the deadline, passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung.
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
  *   -EOWNERDEAD the new server ended in `start`

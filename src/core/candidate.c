@@ -3,6 +3,7 @@
 #include "core/function.h"
 
 #include <errno.h>
+#include <string.h>
 
 void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops,
                          struct antk_endpoint *ep, const struct ant_program *program,
@@ -129,6 +130,8 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
 {
     struct antk_endpoint *ep = c->endpoint;
     struct antk_body *body = antk_self;
+    if (ep->program != c->program) /* what was seen of another says nothing of this one */
+        memset(ep->longest_ns, 0, sizeof ep->longest_ns);
     ep->body = body;
     ep->program = c->program;
     ep->generation = generation;
@@ -136,6 +139,7 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
         ep->state = c->state;
     if (c->priority != 0)
         ep->priority = c->priority;
+    body->thread.observed = c->program->timing && c->program->timing->observe;
     atomic_store(&body->base_priority, ep->priority);
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     antk_functions_publish_locked(ep, body->incarnation);

@@ -49,6 +49,16 @@ static int read_environment(struct ant_config *c)
     return rc;
 }
 
+static bool costs_ok(const struct ant_costs *costs)
+{
+    uint64_t most_ns = costs->create_ns;
+    for (int step = 1; step <= 12; step++)
+        most_ns = costs->step_ns[step] > most_ns ? costs->step_ns[step] : most_ns;
+    most_ns = costs->switch_ns > most_ns ? costs->switch_ns : most_ns;
+    most_ns = costs->remap_page_ns > most_ns ? costs->remap_page_ns : most_ns;
+    return costs->step_ns[0] == 0 && most_ns <= ANT_COST_MAX_NS;
+}
+
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
 /* The name of a field whose value is not allowed, or NULL. */
@@ -70,6 +80,8 @@ static const char *wrong_field(const struct ant_config *c)
         return "priority";
     if (c->rt_base < 1 || c->rt_base > 38)
         return "rt_base";
+    if (c->costs && !costs_ok(c->costs))
+        return "costs";
     return c->cpu_count > 64 || (c->cpu_count > 0 && !c->cpus) ? "cpus" : NULL;
 }
 

@@ -102,6 +102,7 @@ static int create_machine(struct antk_core *core)
         .cpus = core->config.cpus,
         .cpu_count = core->config.cpu_count,
         .seed = core->config.seed,
+        .switch_ns = core->costs.switch_ns,
         .on_deadlock = on_deadlock,
         .on_dispatch = on_dispatch,
         .context = core,
@@ -158,6 +159,9 @@ static void tell(struct antk_core *core)
     bool fell_back = core->config.machine == ANT_MACHINE_AUTO && core->machine->kind == ANT_MACHINE_OTHER;
     antk_log(&core->log, fell_back ? ANT_LOG_WARNING : ANT_LOG_INFO, "machine %s: %s",
              antk_machine_name(core->machine->kind), core->machine->reason);
+    if (core->machine->kind != ANT_MACHINE_VIRTUAL && core->costs.switch_ns != 0)
+        antk_log(&core->log, ANT_LOG_WARNING,
+                 "costs.switch_ns is not spent: no context switch of a real machine is the core's to delay");
     fell_back = core->config.mover == ANT_MOVER_AUTO &&
                 antk_pool_mover(core->pool) == ANT_MOVER_STRICT_MREMAP;
     antk_log(&core->log, fell_back ? ANT_LOG_WARNING : ANT_LOG_INFO, "mover %s: %s",
@@ -194,6 +198,9 @@ int ant_boot(const struct ant_config *given)
     core->log.level = core->config.log ? core->config.log : ANT_LOG_WARNING;
     if (wrong)
         antk_log(&core->log, ANT_LOG_ERROR, "no core: config.%s has a value that is not allowed", wrong);
+    if (rc == 0 && core->config.costs)
+        core->costs = *core->config.costs;
+    core->config.costs = &core->costs;
     if (rc == 0)
         rc = create_machine(core);
     if (rc == 0)

@@ -15,7 +15,8 @@
 
 struct antk_core {
     /* fixed from boot on */
-    struct ant_config config; /* every default filled in */
+    struct ant_config config; /* every default filled in; its costs are those below */
+    struct ant_costs costs;
     struct antk_machine *machine;
     struct antk_pool *pool;
     char mover_reason[512];
@@ -32,8 +33,9 @@ struct antk_core {
     _Atomic uint32_t incarnations; /* the last one given out */
     _Atomic uint32_t spaces;
     _Atomic uint32_t shutting_down;
-    _Atomic uint32_t holders;      /* the process that booted, and each thread until its last look at the core */
-    _Atomic uint32_t live_threads; /* that the core has started and that are not ready to be joined */
+    _Atomic uint64_t longest_base_ns; /* of any swap; 0: none has committed */
+    _Atomic uint32_t holders;         /* the process that booted, and each thread until its last look at the core */
+    _Atomic uint32_t live_threads;    /* that the core has started and that are not ready to be joined */
 
     struct antk_lock sweep_lock; /* antk_areas_sweep; taken before pool_lock */
     struct antk_lock pool_lock;  /* [pool] calls of ica.h */

@@ -121,6 +121,13 @@ void antk_receive_data(struct antk_body *self, uint32_t data)
     antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
 }
 
+/* What it costs to move a request and its data to another window. */
+static uint64_t remap_cost_ns(struct antk_core *core, uint32_t data)
+{
+    uint64_t pages = data == ANTK_NO_FRAME ? 1 : 1 + antk_pool_area(core->pool, data)->pages;
+    return pages * core->costs.remap_page_ns;
+}
+
 /* Puts a carried request on the server's queue, unless that refuses. */
 static int enqueue(struct antk_endpoint *client, struct antk_endpoint *server, uint32_t frame)
 {
@@ -244,6 +251,8 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
     struct antk_endpoint *server = antk_function_pin(self->core, header.function);
     if (!server)
         return -ESRCH;
+    if (server != self->endpoint)
+        antk_spend(self, remap_cost_ns(self->core, data));
     rc = synchronous && server == self->endpoint
              ? -EDEADLK
              : dispatch(self, server, frame, data, &header, synchronous, sent);
@@ -326,6 +335,8 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     antk_unlock(&ep->lock);
     if (found)
         self->told_of_swap = notice != NULL;
+    if (found && self->thread.observed)
+        antk_observe_begin(self);
     if (notice) {
         *message = (struct ant_message){ANT_SWAP, NULL};
     } else if (stop) {
@@ -345,6 +356,8 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
         return -EPERM;
     if (!message)
         return -EINVAL;
+    if (self->thread.observed)
+        antk_observe_end(self);
     atomic_store_explicit(&self->thread.activity, ANTK_IDLE, memory_order_relaxed);
     bool idle;
     if (timeout_ns == 0)
@@ -452,6 +465,8 @@ int ant_reply(struct ant_request *rq, int32_t status)
     rc = find_data(self, rq->data, &data);
     if (rc != 0)
         return rc;
+    if (atomic_load(&antk_record(self->core, frame)->client) != antk_endpoint_pid(self->endpoint))
+        antk_spend(self, remap_cost_ns(self->core, data));
     return antk_answer(self->endpoint, frame, data, status, 0);
 }
 

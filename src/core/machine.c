@@ -124,6 +124,7 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stac
     atomic_store(&t->permit, 0);
     atomic_store(&t->activity, ANTK_IDLE);
     atomic_store(&t->watched_from_ns, 0);
+    t->observed = false;
     return m->ops->start(m, t, stack_bytes);
 }
 

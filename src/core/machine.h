@@ -35,6 +35,7 @@ enum antk_activity {
 struct antk_times {
     uint64_t cpu_ns[ANTK_ACTIVITIES];
     uint64_t blocked_ns;
+    uint64_t observed_blocked_ns; /* the same, while observed is set */
 };
 
 /* What a parked thread waits for, for those who ask. */
@@ -59,6 +60,8 @@ struct antk_thread {
     struct antk_wait wait;            /* virtual: guarded by the baton */
     _Atomic uint64_t watched_from_ns; /* real: book blocked time from here on; 0: do not */
     _Atomic uint64_t watched_blocked_ns;
+    bool observed; /* real: its own: book blocked time */
+    _Atomic uint64_t observed_blocked_ns;
 
     /* virtual only; guarded by the baton */
     enum {
@@ -113,6 +116,7 @@ struct antk_machine_config {
     const int *cpus;
     size_t cpu_count;
     uint64_t seed;
+    uint64_t switch_ns; /* virtual: what it takes to let another thread run */
     /* virtual: called when nobody is ready and no timer is set, before the waits are failed */
     void (*on_deadlock)(void *context);
     /* virtual: called whenever another thread runs from now on */

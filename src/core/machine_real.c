@@ -184,19 +184,26 @@ static int sleep_for_permit(struct antk_thread *t, uint64_t deadline_ns)
     }
 }
 
-/* While it is watched (a swap waits for it) a thread books the time for which it is blocked, from the start of the watch. */
+/*
+ * While it is watched (a swap waits for it) a thread books the time for which it is blocked, from the start of the watch; and always
+ * if it is observed.
+ */
 static int real_park(struct antk_thread *t, uint64_t deadline_ns)
 {
     if (take_permit(t, false))
         return 0;
-    uint64_t parked_ns = atomic_load(&t->watched_from_ns) ? real_now(t->machine) : 0;
+    bool timed = t->observed || atomic_load(&t->watched_from_ns) != 0;
+    uint64_t parked_ns = timed ? real_now(t->machine) : 0;
     int rc = sleep_for_permit(t, deadline_ns);
     uint64_t watched_ns = atomic_load(&t->watched_from_ns);
-    if (watched_ns) {
-        uint64_t from_ns = parked_ns > watched_ns ? parked_ns : watched_ns,
-                 now_ns = real_now(t->machine);
-        atomic_fetch_add(&t->watched_blocked_ns, now_ns - from_ns);
-    }
+    if (!watched_ns && !t->observed)
+        return rc;
+    uint64_t now_ns = real_now(t->machine);
+    if (watched_ns)
+        atomic_fetch_add(&t->watched_blocked_ns,
+                         now_ns - (parked_ns > watched_ns ? parked_ns : watched_ns));
+    if (t->observed)
+        atomic_fetch_add(&t->observed_blocked_ns, now_ns - parked_ns);
     return rc;
 }
 
@@ -251,6 +258,7 @@ static void real_times(struct antk_thread *t, struct antk_times *times)
         clock_gettime(clock, &now);
     times->cpu_ns[ANTK_IDLE] = (uint64_t)now.tv_sec * ANT_NS_PER_S + (uint64_t)now.tv_nsec;
     times->blocked_ns = atomic_load(&t->watched_blocked_ns);
+    times->observed_blocked_ns = atomic_load(&t->observed_blocked_ns);
 }
 
 static void real_destroy(struct antk_machine *base)

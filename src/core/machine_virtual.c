@@ -6,7 +6,7 @@
  * ready above it takes the baton at once. Equal priorities are first-in first-out, or, with a seed, drawn; a thread that was
  * preempted stands at the head of its level and is never passed over by a draw.
  *
- * Only PU work and waiting move the clock; calls cost nothing. A timer that falls due at an instant fires before the
+ * Only PU work and waiting move the clock, and switching threads, if the core's costs say so; calls cost nothing by themselves. A timer that falls due at an instant fires before the
  * thread that works goes on at that instant, so a higher-priority thread that it wakes comes first.
  *
  * All threads sit on one CPU: passing the baton to an idle CPU would cost its wake-up each time (50 us against 2).
@@ -185,24 +185,48 @@ static void fail_waits(struct virtual_machine *m)
     assert(failed);
 }
 
+/* Nobody is ready: time passes until a timer changes that. */
+static void await_timer(struct virtual_machine *m)
+{
+    if (m->timers) {
+        m->now_ns = m->timers->timer_ns;
+        fire_due_timers(m);
+    } else {
+        fail_waits(m);
+    }
+}
+
+static void advance(struct virtual_machine *m, struct antk_thread *t, uint64_t by_ns)
+{
+    by_ns = by_ns < ANTK_NEVER - 1 - m->now_ns ? by_ns : ANTK_NEVER - 1 - m->now_ns; /* the end of time */
+    m->now_ns += by_ns;
+    t->times.cpu_ns[atomic_load_explicit(&t->activity, memory_order_relaxed)] += by_ns;
+}
+
+/* Another thread is to run. What the switch takes is its own; timers that fall due meanwhile fire after it. */
+static void switch_to(struct virtual_machine *m, struct antk_thread *next)
+{
+    if (m->config.on_dispatch)
+        m->config.on_dispatch(m->config.context, next->index, m->running->index, level_of(next));
+    m->running = next;
+    advance(m, next, m->config.switch_ns);
+    fire_due_timers(m);
+}
+
 /* The running thread has given up the processor (it is ready, blocked or gone): the next one is chosen and becomes running. */
 static struct antk_thread *choose(struct virtual_machine *m)
 {
-    uint32_t before = m->running->index;
-    while (!m->ready_levels) {
-        if (m->timers) {
-            m->now_ns = m->timers->timer_ns;
-            fire_due_timers(m);
-        } else {
-            fail_waits(m);
-        }
+    for (;;) {
+        while (!m->ready_levels)
+            await_timer(m);
+        struct antk_thread *next = pick_ready(m);
+        next->state = ANTK_RUNNING;
+        if (next != m->running)
+            switch_to(m, next);
+        if (highest_ready(m) <= level_of(next))
+            return next;
+        make_ready(m, next, true); /* somebody above it became ready during the switch */
     }
-    struct antk_thread *next = pick_ready(m);
-    next->state = ANTK_RUNNING;
-    if (next != m->running && m->config.on_dispatch)
-        m->config.on_dispatch(m->config.context, next->index, before, level_of(next));
-    m->running = next;
-    return next;
 }
 
 static void switch_away(struct virtual_machine *m, struct antk_thread *self)
@@ -335,12 +359,6 @@ static void virtual_unpark(struct antk_machine *base, struct antk_thread *t)
     }
 }
 
-static void advance(struct virtual_machine *m, struct antk_thread *t, uint64_t by_ns)
-{
-    m->now_ns += by_ns;
-    t->times.cpu_ns[atomic_load_explicit(&t->activity, memory_order_relaxed)] += by_ns;
-}
-
 static void virtual_work(struct antk_thread *t, uint64_t work_ns, const _Atomic uint32_t *stop)
 {
     struct virtual_machine *m = machine_of(t);
@@ -385,6 +403,7 @@ static void virtual_times(struct antk_thread *t, struct antk_times *times)
     *times = t->times;
     if (t->state == ANTK_BLOCKED)
         times->blocked_ns += machine_of(t)->now_ns - t->blocked_since_ns;
+    times->observed_blocked_ns = times->blocked_ns;
 }
 
 static void virtual_destroy(struct antk_machine *base)

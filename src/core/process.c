@@ -25,6 +25,7 @@ int ant_process_create(const struct ant_process_options *options, int (*entry)(v
     };
     if (!entry || !antk_process_options_ok(start.priority, start.stack_bytes))
         return -EINVAL;
+    antk_spend(self, self->core->costs.create_ns);
     const char *name = options && options->name ? options->name : "process";
     struct antk_endpoint *ep;
     int rc = antk_endpoint_open(self->core, name, start.priority, &ep);
@@ -206,6 +207,13 @@ int ant_work(uint64_t work_ns)
     if (atomic_load(&self->flags) & ANTK_ABANDONED)
         antk_leave(self, -ESHUTDOWN);
     return atomic_load(&self->stop) ? -ESHUTDOWN : 0;
+}
+
+void antk_spend(struct antk_body *self, uint64_t cost_ns)
+{
+    static const _Atomic uint32_t never; /* a call that costs something is not cut short */
+    if (cost_ns != 0)
+        self->core->machine->ops->work(&self->thread, cost_ns, &never);
 }
 
 int ant_sleep(uint64_t time_ns)

@@ -62,12 +62,14 @@ struct antk_endpoint {
     struct antk_queue service;  /* received, to be answered */
     struct antk_queue out;      /* sent, not answered */
     uint32_t queue_limit;
-    uint32_t first_function;          /* a server: under which it was created; fixed */
-    size_t stack_bytes;               /* of a server's threads */
-    struct antk_notice *notice;       /* a swap that the body must see before anything else */
-    struct antk_candidate *swap;      /* of the swap that goes on; NULL: none */
-    struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
-    uint32_t generation;              /* as a server; 0: none */
+    uint32_t first_function;              /* a server: under which it was created; fixed */
+    size_t stack_bytes;                   /* of a server's threads */
+    struct antk_notice *notice;           /* a swap that the body must see before anything else */
+    struct antk_candidate *swap;          /* of the swap that goes on; NULL: none */
+    struct antk_candidate *last_swap;     /* of the last swap that ended, for its report; holds a reference */
+    uint32_t generation;                  /* as a server; 0: none */
+    uint32_t exiting;                     /* old servers that swaps have replaced, and that are not through with step 12 */
+    uint64_t longest_ns[ANTK_ACTIVITIES]; /* the longest callback seen, if its program wants them observed; 0: none */
     const struct ant_program *program;
     uint32_t state; /* frame of the state area, or ANTK_NO_FRAME */
     struct antk_function *functions;
@@ -105,8 +107,9 @@ struct antk_body {
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
-    bool told_of_swap;    /* its last message was the notice; its own thread's */
-    _Atomic bool retired; /* replaced, or failed: it does not use its window any more */
+    struct antk_times work_from; /* its own thread's: its times when its last message was received, if it is observed */
+    bool told_of_swap;           /* its last message was the notice; its own thread's */
+    _Atomic bool retired;        /* replaced, or failed: it does not use its window any more */
 
     _Atomic bool launched;                   /* its creator is done with its thread, which may be joined (or: see reap_last) */
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
@@ -125,6 +128,9 @@ ANT_NORETURN void antk_leave(struct antk_body *self, int status);
  * what it holds (pins, references) and calls antk_enter, which does not return.
  */
 int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait);
+
+/* Spends a cost (costs.h) of the calling process's, as PU work. No lock is held: another process may run. */
+void antk_spend(struct antk_body *self, uint64_t cost_ns);
 
 bool antk_process_options_ok(int priority, size_t stack_bytes);
 
@@ -186,6 +192,10 @@ void antk_bodies_reap_last(struct antk_core *core);
 int antk_body_level_locked(struct antk_body *body);
 /* Raises a body to at least this level, so that a time limit of its holds; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
+
+/* An observed server has received a message, and is back for the next: how long did it work on it? See observe.c. */
+void antk_observe_begin(struct antk_body *self);
+void antk_observe_end(struct antk_body *self);
 
 /* The part of a request's life that ends with a process; see ipc.c. */
 /* Answers all that is queued at or in the service of a closed endpoint with error; withdraws or gives up what it has out; frees its results. */

@@ -58,6 +58,21 @@ int antk_server_loop(struct antk_body *self)
 
 /* ---- creating one ---- */
 
+static bool timing_ok(const struct ant_timing *t)
+{
+    if (t->driver_count > ANT_TIMED_DRIVERS_MAX || (t->driver_count > 0 && !t->drivers))
+        return false;
+    bool ok = t->request_ns <= ANT_TIMING_MAX_NS && t->result_ns <= ANT_TIMING_MAX_NS &&
+              t->start_ns <= ANT_TIMING_MAX_NS && t->request_min_ns <= ANT_TIMING_MAX_NS;
+    for (size_t i = 0; i < t->driver_count; i++) {
+        const struct ant_driver_timing *d = &t->drivers[i];
+        ok = ok && d->burst_ns <= ANT_TIMING_MAX_NS && d->burst_min_ns <= d->burst_ns &&
+             d->wait_ns <= ANT_TIMING_MAX_NS && (d->wait_max_ns == 0 || d->wait_max_ns >= d->wait_ns) &&
+             d->wait_max_ns <= ANT_TIMING_MAX_NS && d->reply_ns <= ANT_TIMING_MAX_NS;
+    }
+    return ok;
+}
+
 int antk_program_check(const struct ant_program *program)
 {
     if (!program)
@@ -66,7 +81,9 @@ int antk_program_check(const struct ant_program *program)
         return -EPROTO;
     if (!program->name || (program->request != NULL) == (program->run != NULL))
         return -EINVAL;
-    return program->transformer_count > 0 && !program->transformers ? -EINVAL : 0;
+    if (program->transformer_count > 0 && !program->transformers)
+        return -EINVAL;
+    return program->timing && !timing_ok(program->timing) ? -EINVAL : 0;
 }
 
 static int prepare_fresh(struct antk_candidate *c)
@@ -144,6 +161,7 @@ int ant_serve(uint32_t function, const struct ant_program *program,
         return -EINVAL;
     if (atomic_load(&self->endpoint->stopping))
         return -ESHUTDOWN;
+    antk_spend(self, self->core->costs.create_ns);
     struct antk_candidate *c = calloc(1, sizeof *c);
     if (!c)
         return -ENOMEM;

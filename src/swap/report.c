@@ -46,9 +46,21 @@ void antk_times_of(struct antk_body *body, struct antk_times *times)
     body->core->machine->ops->times(&body->thread, times);
 }
 
+uint64_t antk_blocked_ns(struct antk_body *body)
+{
+    struct antk_times times;
+    antk_times_of(body, &times);
+    return times.blocked_ns;
+}
+
 bool antk_times_exact(struct antk_swap *s)
 {
     return s->c.endpoint->core->machine->kind == ANT_MACHINE_VIRTUAL;
+}
+
+bool antk_old_is_measured(struct antk_swap *s)
+{
+    return s->old != s->c.requester && s->activity != ANTK_IDLE;
 }
 
 void antk_report_new_times(struct antk_swap *s)
@@ -59,7 +71,7 @@ void antk_report_new_times(struct antk_swap *s)
     antk_lock(&ep->lock);
     if (ep->body && ep->body == s->c.body) {
         antk_times_of(s->c.body, &s->new_after);
-        uint64_t limit_ns = time_ns[ANT_SWAP_WAKE_AGAIN] - time_ns[ANT_SWAP_START];
+        uint64_t limit_ns = s->quiescent_ns + s->report.blackout_ns - time_ns[ANT_SWAP_START];
         *cpu_ns = *cpu_ns < limit_ns ? *cpu_ns : limit_ns; /* it may have served meanwhile */
     } else {
         *cpu_ns = s->report.transform_ns + s->report.start_ns;
@@ -109,29 +121,43 @@ static uint64_t take(uint64_t *rest_ns, uint64_t wanted_ns)
     return share_ns;
 }
 
+/* For the bounds of later swaps. */
+static void remember_base(struct antk_swap *s)
+{
+    _Atomic uint64_t *longest_ns = &s->c.endpoint->core->longest_base_ns;
+    uint64_t seen_ns = atomic_load(longest_ns);
+    while (s->report.base_ns > seen_ns &&
+           !atomic_compare_exchange_weak(longest_ns, &seen_ns, s->report.base_ns))
+        ;
+}
+
 /*
  * The old server's time until it gave up its loop, blocked time included, went to the request or the result that it was
- * finishing; the parties' own time is the base; what remains, others had, or nobody (waiting for a processor). On `virtual`
+ * finishing; the parties' own time is the base, the old server's steps included; what remains, others had, or nobody (waiting for a processor). On `virtual`
  * these are exact. On a real machine with several CPUs the parties overlap, and the sum is kept by cutting the later ones.
  */
 void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_after)
 {
-    uint64_t work_ns[ANTK_ACTIVITIES] = {0};
-    if (s->old != s->c.requester && s->old_measured) {
+    static const struct antk_times none;
+    uint64_t work_ns[ANTK_ACTIVITIES] = {0}, base_ns = 0;
+    if (s->old_measured) {
         for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
             work_ns[activity] =
                 cpu_between(&s->old_at_notice, &s->old_at_rest, (enum antk_activity)activity);
         work_ns[s->activity] +=
             work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
     }
-    uint64_t base_ns = all_cpu_between(&s->requester_before, requester_after) +
-                       all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns -
-                       s->new_before.blocked_ns;
+    if (s->accepted && s->old != s->c.requester)
+        base_ns += s->old_costs_ns;
+    base_ns += all_cpu_between(&s->requester_before, requester_after) +
+               all_cpu_between(&none, &s->new_after) + s->new_after.blocked_ns - s->new_blocked_ns;
     uint64_t rest_ns = s->report.swap_ns;
     s->report.request_work_ns = take(&rest_ns, work_ns[ANTK_REQUEST_WORK]);
     s->report.result_work_ns = take(&rest_ns, work_ns[ANTK_RESULT_WORK]);
     s->report.base_ns = take(&rest_ns, base_ns);
     s->report.higher_priority_ns = rest_ns;
+    if (s->report.error == 0)
+        remember_base(s);
 }
 
 /* ---- asked for later ---- */

@@ -24,6 +24,7 @@
 #include "core/core.h"
 #include "core/function.h"
 #include "core/ipc.h"
+#include "swap/bound.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,32 +46,26 @@ static uint64_t step(struct antk_swap *s, enum ant_swap_step number)
     return now_ns;
 }
 
-/* ---- 1: the requester asks for the swap ---- */
-
-static const struct ant_transformer *find_transformer(const struct ant_transformer *transformers,
-                                                      size_t count, uint32_t from, uint32_t to)
+/* What a step costs (costs.h), spent by whoever makes it. No lock is held. */
+static void spend(struct antk_swap *s, enum ant_swap_step number)
 {
-    for (size_t i = 0; i < count; i++)
-        if (transformers[i].from_version == from && transformers[i].to_version == to &&
-            transformers[i].transform)
-            return &transformers[i];
-    return NULL;
+    antk_spend(antk_self, s->c.endpoint->core->costs.step_ns[number]);
 }
 
-/* How the state gets from the old program to the new one: 0 as it is, or by *found. -ENOTSUP: there is no way. */
-static int plan_state(const struct ant_program *old, const struct ant_program *new,
-                      const struct ant_swap_options *options, struct ant_transformer *found)
+/* ---- 1: the requester asks for the swap ---- */
+
+/* May it begin? The endpoint is taken for it: the programs that its bound is made from stay. */
+static int admit(struct antk_swap *s, int64_t deadline_ns)
 {
-    if (old->state_version == new->state_version)
-        return 0;
-    uint32_t from = old->state_version, to = new->state_version;
-    const struct ant_transformer *way =
-        find_transformer(options->transformers, options->transformer_count, from, to);
-    if (!way)
-        way = find_transformer(new->transformers, new->transformer_count, from, to);
-    if (way)
-        *found = *way; /* copied: the options are the caller's only during the call */
-    return way ? 0 : -ENOTSUP;
+    struct antk_endpoint *ep = s->c.endpoint;
+    int rc = antk_bound_admit(ep, s->c.program, deadline_ns, &s->report.bound_ns);
+    if (rc != 0) {
+        antk_lock(&ep->lock);
+        ep->swap = NULL;
+        antk_unlock(&ep->lock);
+        s->report.generation--;
+    }
+    return rc;
 }
 
 /* Everything is checked here, and the endpoint taken for this swap; nothing else has changed when it refuses. */
@@ -84,7 +79,7 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
     s->report.generation = ep->generation;
     s->report.old_version = ep->program ? ep->program->version : 0;
     if (rc == 0)
-        rc = plan_state(ep->program, s->c.program, options, &s->transformer);
+        rc = antk_state_plan(ep->program, s->c.program, options, &s->transformer);
     if (rc == 0 && ep->swap)
         rc = -EBUSY;
     if (rc == 0) {
@@ -93,9 +88,12 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
         s->report.generation++;
     }
     antk_unlock(&ep->lock);
+    if (rc == 0 && options->deadline_ns)
+        rc = admit(s, options->deadline_ns);
     if (rc == 0) {
         antk_times_of(s->c.requester, &s->requester_before);
         step(s, ANT_SWAP_REQUEST);
+        spend(s, ANT_SWAP_REQUEST);
     }
     return rc;
 }
@@ -105,14 +103,16 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
 static int step_2_create(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
+    s->report.step = ANT_SWAP_CREATE;
+    step(s, ANT_SWAP_CREATE);
+    spend(s, ANT_SWAP_CREATE);
+    antk_spend(antk_self, ep->core->costs.create_ns);
     antk_lock(&ep->lock);
     int priority = ep->priority;
     bool old_waits =
         ep->receiving; /* then the new thread is, as a rule, ready before it: no need to raise it */
     antk_unlock(&ep->lock);
-    s->report.step = ANT_SWAP_CREATE;
     s->raised_priority = priority + 1;
-    step(s, ANT_SWAP_CREATE);
     return antk_candidate_create(&s->c, priority, old_waits ? 0 : s->raised_priority, ep->stack_bytes,
                                  ANT_START_SWAP, ep->first_function, s->report.generation);
 }
@@ -131,7 +131,7 @@ static int step_3_notify(struct antk_swap *s)
     s->report.step = ANT_SWAP_LOOK;
     if (there) {
         s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
-        if (old != s->c.requester && s->activity != ANTK_IDLE) {
+        if (antk_old_is_measured(s)) {
             ep->core->machine->ops->watch(&old->thread);
             antk_times_of(old, &s->old_at_notice);
         }
@@ -141,6 +141,8 @@ static int step_3_notify(struct antk_swap *s)
         step(s, ANT_SWAP_NOTIFY);
     }
     antk_unlock(&ep->lock);
+    if (there)
+        spend(s, ANT_SWAP_NOTIFY);
     if (wake)
         antk_unpark(ep->core->machine, &old->thread);
     return there ? 0 : -ECANCELED;
@@ -171,18 +173,23 @@ static struct antk_body *old_is_gone(struct antk_notice *notice)
 /* Endpoint's lock held. From here until it is released it does nothing in the core. */
 static void come_to_rest_locked(struct antk_swap *s)
 {
-    if (s->activity != ANTK_IDLE) {
+    const struct ant_costs *costs = &s->c.endpoint->core->costs;
+    if (antk_old_is_measured(s)) {
         atomic_store(&s->old->thread.watched_from_ns, 0);
         antk_times_of(s->old, &s->old_at_rest);
         s->old_measured = true;
     }
+    s->old_costs_ns = costs->step_ns[ANT_SWAP_LOOK] + costs->step_ns[ANT_SWAP_WAKE_REQUESTER];
     s->accepted = true;
     s->report.step = ANT_SWAP_START;
     s->quiescent_ns = step(s, ANT_SWAP_WAKE_REQUESTER);
 }
 
+/* Nobody serves any more: so what step 4 costs is spent here too, after the old server's own work. */
 static void step_5_wake_requester(struct antk_swap *s)
 {
+    spend(s, ANT_SWAP_LOOK);
+    spend(s, ANT_SWAP_WAKE_REQUESTER);
     atomic_store(&s->at_rest, true);
     antk_unpark(s->c.endpoint->core->machine, &s->c.requester->thread);
 }
@@ -229,10 +236,17 @@ int ant_swap_accept(void)
     return -ECANCELED;
 }
 
+/* When the requester must have seen the next change: within a time limit, and before the deadline of the swap, if it has one. */
+static uint64_t deadline_of(struct antk_swap *s, int64_t timeout_ns)
+{
+    uint64_t limit_ns = antk_deadline(s->c.endpoint->core->machine, timeout_ns);
+    return limit_ns < s->deadline_ns ? limit_ns : s->deadline_ns;
+}
+
 /* The requester's wait for it. */
 static void await_rest(struct antk_swap *s, int64_t timeout_ns, bool *hung)
 {
-    uint64_t deadline_ns = antk_deadline(s->c.endpoint->core->machine, timeout_ns);
+    uint64_t deadline_ns = deadline_of(s, timeout_ns);
     while (!atomic_load(&s->at_rest) && antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
         if (rc != 0 && !atomic_load(&s->at_rest))
@@ -248,7 +262,7 @@ static void rest_at_once(struct antk_swap *s)
     step_4_look(&s->notice);
     come_to_rest_locked(s);
     antk_unlock(&ep->lock);
-    atomic_store(&s->at_rest, true);
+    step_5_wake_requester(s);
 }
 
 /* ---- 6: the core starts the new server ---- */
@@ -256,16 +270,8 @@ static void rest_at_once(struct antk_swap *s)
 static void step_6_start(struct antk_swap *s)
 {
     step(s, ANT_SWAP_START);
+    spend(s, ANT_SWAP_START);
     antk_candidate_go(&s->c);
-}
-
-static void show_state(struct antk_body *self, uint32_t frame)
-{
-    struct antk_endpoint *ep = self->endpoint;
-    bool some = frame != ANTK_NO_FRAME;
-    self->server.state = some ? antk_area_address(&ep->window, frame) : NULL;
-    self->server.state_bytes =
-        some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
 }
 
 /* On the new server's thread: its state comes about, the old one as it is, or transformed. */
@@ -275,8 +281,8 @@ static int prepare(struct antk_candidate *c)
     struct antk_body *self = antk_self;
     struct antk_machine *machine = self->core->machine;
     if (antk_times_exact(s))
-        antk_times_of(self, &s->new_before);
-    show_state(self, c->endpoint->state);
+        s->new_blocked_ns = antk_blocked_ns(self);
+    antk_state_show(self, c->endpoint->state);
     if (s->transformer.transform) {
         void *state = NULL;
         atomic_store(&s->transformer_time_ns, antk_now(machine));
@@ -293,7 +299,7 @@ static int prepare(struct antk_candidate *c)
 
 static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
 {
-    uint64_t deadline_ns = antk_deadline(s->c.endpoint->core->machine, timeout_ns);
+    uint64_t deadline_ns = deadline_of(s, timeout_ns);
     struct antk_wait wait = {"the last steps of a swap, process", s->c.endpoint->index, false};
     while (antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a new server to start, process");
@@ -315,6 +321,8 @@ static bool step_7_register(struct antk_swap *s)
     if (open)
         antk_report_callbacks_locked(s, step(s, ANT_SWAP_REGISTER));
     antk_unlock(&ep->lock);
+    if (open)
+        spend(s, ANT_SWAP_REGISTER);
     return open;
 }
 
@@ -336,11 +344,14 @@ static bool step_8_hand_over(struct antk_swap *s)
         if (s->dead_state != ANTK_NO_FRAME)
             antk_set_state(antk_record(ep->core, s->dead_state), ANTK_CARRIED, 0); /* out of everybody's reach */
         atomic_store(&s->old->retired, true);
+        ep->exiting++;
         ep->notice = NULL;
     }
     antk_unlock(&ep->lock);
-    if (committed)
+    if (committed) {
         antk_body_raise(antk_self, 0); /* in case the server's priority has changed meanwhile */
+        spend(s, ANT_SWAP_HAND_OVER);
+    }
     return committed;
 }
 
@@ -349,6 +360,7 @@ static bool step_8_hand_over(struct antk_swap *s)
 static void step_9_wake_old(struct antk_swap *s)
 {
     step(s, ANT_SWAP_WAKE_OLD);
+    spend(s, ANT_SWAP_WAKE_OLD);
     atomic_store(&s->released, true);
     antk_unpark(s->c.endpoint->core->machine, &s->old->thread);
 }
@@ -360,9 +372,14 @@ static void step_10_wake_again(struct antk_swap *s)
     struct antk_body *requester = s->c.requester;
     struct antk_machine *machine = requester->core->machine;
     antk_body_raise(requester, 0); /* no deadline is left to keep: it shall not hold the new server up */
+    uint64_t end_ns = step(s, ANT_SWAP_WAKE_AGAIN);
+    if (requester->core->costs.step_ns[ANT_SWAP_WAKE_AGAIN] != 0) {
+        spend(s, ANT_SWAP_WAKE_AGAIN);
+        end_ns = antk_now(machine);
+    }
     if (antk_times_exact(s))
         antk_times_of(antk_self, &s->new_after);
-    s->report.blackout_ns = step(s, ANT_SWAP_WAKE_AGAIN) - s->quiescent_ns;
+    s->report.blackout_ns = end_ns - s->quiescent_ns;
     atomic_store(&s->enrolled, true);
     antk_unpark(machine, &requester->thread);
 }
@@ -386,12 +403,10 @@ static void cancelled(struct antk_candidate *c)
     if (ep->notice == &s->notice)
         ep->notice = NULL;
     bool accepted = s->accepted;
-    if (ep->body == s->old && !accepted && s->activity != ANTK_IDLE) {
+    if (ep->body == s->old && !accepted && antk_old_is_measured(s)) {
         atomic_store(&s->old->thread.watched_from_ns, 0);
-        if (s->old != c->requester) {
-            antk_times_of(s->old, &s->old_at_rest);
-            s->old_measured = true;
-        }
+        antk_times_of(s->old, &s->old_at_rest);
+        s->old_measured = true;
     }
     uint64_t now_ns = antk_now(ep->core->machine);
     if (s->report.step_time_ns[ANT_SWAP_REGISTER] == 0) /* else they have been noted */
@@ -410,14 +425,6 @@ static void cancelled(struct antk_candidate *c)
 }
 
 /* ---- 11: the swap is over; the requester's call returns ---- */
-
-/* The state that was transformed is nobody's any more. If an earlier swap's transformer hangs in it, it is freed with that one's own. */
-static void free_dead_state(struct antk_swap *s)
-{
-    struct antk_endpoint *ep = s->c.endpoint;
-    if (s->dead_state != ANTK_NO_FRAME && !antk_endpoint_bequeath(ep, s->dead_state))
-        antk_area_drop(ep, s->dead_state);
-}
 
 static void report_failure(struct antk_swap *s, int error)
 {
@@ -450,7 +457,8 @@ static void step_11_return(struct antk_swap *s, int error)
     if (error != 0)
         report_failure(s, error);
     else
-        free_dead_state(s);
+        antk_state_free_old(s);
+    spend(s, ANT_SWAP_RETURN);
     antk_lock(&ep->lock);
     if (error == 0)
         s->report.step = s->report.step_time_ns[ANT_SWAP_EXIT] ? ANT_SWAP_EXIT : ANT_SWAP_RETURN;
@@ -473,6 +481,10 @@ static void step_12_exit(struct antk_swap *s)
     antk_lock(&ep->lock);
     step(s, ANT_SWAP_EXIT);
     s->report.step = ANT_SWAP_EXIT;
+    antk_unlock(&ep->lock);
+    spend(s, ANT_SWAP_EXIT);
+    antk_lock(&ep->lock);
+    ep->exiting--;
     antk_unlock(&ep->lock);
     antk_candidate_put(&s->c);
     antk_leave(self, 0);
@@ -518,6 +530,9 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     struct antk_swap *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
+    s->deadline_ns = antk_deadline(ep->core->machine, o->deadline_ns ? o->deadline_ns : ANT_FOREVER);
+    if (s->deadline_ns != ANTK_NEVER)
+        s->deadline_ns++; /* a swap that takes as long as that is in time, so the timer must not come before its last step */
     antk_candidate_init(&s->c, &swap_ops, ep, program, self);
     s->notice = (struct antk_notice){step_4_look, old_is_gone};
     s->dead_state = ANTK_NO_FRAME;
@@ -525,7 +540,7 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     if (rc != 0) {
         s->report.error = rc;
         s->report.step = ANT_SWAP_REQUEST;
-        if (rc == -ENOTSUP && report)
+        if ((rc == -ENOTSUP || rc == -ETIME) && report)
             *report = s->report;
         antk_candidate_put(&s->c);
         return rc;
@@ -560,7 +575,7 @@ int ant_swap(uint32_t function, const struct ant_program *program,
     int rc = antk_program_check(program);
     if (rc != 0)
         return rc;
-    if (function == 0 || (o->transformer_count > 0 && !o->transformers))
+    if (function == 0 || (o->transformer_count > 0 && !o->transformers) || o->deadline_ns < 0)
         return -EINVAL;
     if (self->candidate)
         return -EBUSY;

@@ -24,6 +24,7 @@ struct antk_swap {
     _Atomic bool enrolled;              /* the new server has done its steps: the report is the requester's */
     uint32_t dead_state;                /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
     int raised_priority;
+    uint64_t deadline_ns; /* the caller's, or ANTK_NEVER */
 
     /* Written by whoever makes the step, before the next one is woken. step_time_ns[12]: endpoint's lock */
     struct ant_swap_report report;
@@ -33,19 +34,33 @@ struct antk_swap {
     struct antk_ledger at_notice;
     enum antk_activity activity; /* of the old server at the notice */
     bool old_measured;           /* old_at_rest is taken */
-    struct antk_times requester_before, old_at_notice, old_at_rest, new_before, new_after;
+    uint64_t old_costs_ns;       /* what the old server's own steps cost, once it has given up its loop */
+    struct antk_times requester_before, old_at_notice, old_at_rest, new_after;
+    uint64_t new_blocked_ns; /* for how long the new server had waited when it began; its processor time all counts */
 };
+
+/* state.c */
+/* How the state gets from the old program to the new one: 0 as it is, or by *found. -ENOTSUP: there is no way. */
+int antk_state_plan(const struct ant_program *old, const struct ant_program *new,
+                    const struct ant_swap_options *options, struct ant_transformer *found);
+/* The new server, on its own thread, is to see the area at this frame (or none) as its state. */
+void antk_state_show(struct antk_body *self, uint32_t frame);
+/* After the commit: the state that was transformed is nobody's any more. If an earlier swap's transformer hangs in it, it is freed with that one's own. */
+void antk_state_free_old(struct antk_swap *s);
 
 /* report.c */
 void antk_ledger_take_locked(struct antk_endpoint *ep, struct antk_ledger *ledger);
 /* What became of the four queues between the notice and now, when they pass, or stay. Endpoint's lock held. */
 void antk_report_ledger_locked(struct antk_swap *s);
 void antk_times_of(struct antk_body *body, struct antk_times *times);
+uint64_t antk_blocked_ns(struct antk_body *body);
 /*
  * `virtual` tells a thread's times for nothing. Real machines need a system call (400 to 700 ns here), so the new server's are not
  * taken by itself, while nobody serves, but by the requester when all is over: antk_report_new_times.
  */
 bool antk_times_exact(struct antk_swap *s);
+/* Was the old server at work when it was notified, and is it not the requester itself? */
+bool antk_old_is_measured(struct antk_swap *s);
 /* Requester, real machines: the new server's processor time, or, if it failed and is gone, the time that its callbacks took. */
 void antk_report_new_times(struct antk_swap *s);
 /* Has the new server begun with its transformer, or its `start`? */

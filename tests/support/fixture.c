@@ -153,6 +153,28 @@ void fixture_shutdown(void)
     assert_int_equal(report.requests_unanswered, 0);
 }
 
+void fixture_boot_with_costs(const struct ant_costs *costs)
+{
+    struct ant_config config = fixture_config();
+    config.costs = costs;
+    fixture_boot(&config);
+}
+
+void fixture_boot_exact(const struct ant_costs *costs)
+{
+    fixture_boot_with_costs(costs);
+    if (!on_virtual())
+        skip();
+}
+
+int fixture_no_core(void **state)
+{
+    (void)state;
+    if (ant_self() != 0)
+        ant_shutdown(NULL);
+    return 0;
+}
+
 int fixture_setup(void **state)
 {
     (void)state;

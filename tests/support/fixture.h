@@ -86,6 +86,12 @@ void fixture_boot(const struct ant_config *config);
 void fixture_shutdown(void);
 
 int fixture_setup(void **state);
+/* For tests that boot themselves; ends what a test that failed has left. */
+int fixture_no_core(void **state);
+/* Boots a core whose calls cost something. */
+void fixture_boot_with_costs(const struct ant_costs *costs);
+/* ... on a clock that tells exactly; elsewhere the test is skipped. */
+void fixture_boot_exact(const struct ant_costs *costs);
 int fixture_teardown(void **state);
 #define core_test(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 

@@ -1,0 +1,47 @@
+/* The state in a swap: which way it takes to the new program, what that is shown of it, and the end of an old one. */
+#include "swap/swap.h"
+
+#include "core/core.h"
+
+#include <errno.h>
+
+static const struct ant_transformer *find_transformer(const struct ant_transformer *transformers,
+                                                      size_t count, uint32_t from, uint32_t to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (transformers[i].from_version == from && transformers[i].to_version == to &&
+            transformers[i].transform)
+            return &transformers[i];
+    return NULL;
+}
+
+int antk_state_plan(const struct ant_program *old, const struct ant_program *new,
+                    const struct ant_swap_options *options, struct ant_transformer *found)
+{
+    if (old->state_version == new->state_version)
+        return 0;
+    uint32_t from = old->state_version, to = new->state_version;
+    const struct ant_transformer *way =
+        find_transformer(options->transformers, options->transformer_count, from, to);
+    if (!way)
+        way = find_transformer(new->transformers, new->transformer_count, from, to);
+    if (way)
+        *found = *way; /* copied: the options are the caller's only during the call */
+    return way ? 0 : -ENOTSUP;
+}
+
+void antk_state_show(struct antk_body *self, uint32_t frame)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    bool some = frame != ANTK_NO_FRAME;
+    self->server.state = some ? antk_area_address(&ep->window, frame) : NULL;
+    self->server.state_bytes =
+        some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
+}
+
+void antk_state_free_old(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    if (s->dead_state != ANTK_NO_FRAME && !antk_endpoint_bequeath(ep, s->dead_state))
+        antk_area_drop(ep, s->dead_state);
+}
