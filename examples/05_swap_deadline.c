@@ -64,7 +64,7 @@ static const struct ant_driver_timing drivers[] = {
 /* Declared; `requests`: there is one client, and it waits for its result. */
 static const struct ant_timing declared = {
     .request_ns = MS(10), .result_ns = MS(1), .requests = 1, .drivers = drivers, .driver_count = 1};
-static const struct ant_timing declared_start = {.start_ns = MS(2)};
+static const struct ant_timing promised = {.start_ns = MS(2)};
 /* Not declared: the core measures the callbacks. */
 static const struct ant_timing observed = {
     .observe = true, .requests = 1, .drivers = drivers, .driver_count = 1};
@@ -72,8 +72,7 @@ static const struct ant_timing observed = {
 #define SERVER .abi = ANT_ABI, .name = "server", .request = server_request, .result = server_result
 static const struct ant_program v1 = {SERVER, .version = 1, .timing = &declared};
 static const struct ant_program v2 = {SERVER, .version = 2, .timing = &observed};
-static const struct ant_program v3 = {SERVER, .version = 3, .start = slow_start,
-                                      .timing = &declared_start};
+static const struct ant_program v3 = {SERVER, .version = 3, .start = slow_start, .timing = &promised};
 
 /* --- The client, which is the requester of the swaps, too --- */
 

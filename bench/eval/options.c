@@ -41,7 +41,7 @@ static const struct argp_option argp_options[] = {
      "virtual (default): exact, in less than a minute; real: as measured, about 40 minutes", 0},
     {"out", KEY_OUT, "DIR", 0,
      "the folder to write; default: build/eval/CLOCK where there is a build, else eval-CLOCK", 0},
-    {"seed", KEY_SEED, "N", 0, "draws the pauses between swaps; default 1", 0},
+    {"seed", KEY_SEED, "N", 0, "draws the pauses between swaps, 0 to 9223372036854775807; default 1", 0},
     {"mover", KEY_MOVER, "NAME", 0,
      "auto, strict, strict-mremap, flat or copy; default: ANT_MOVER in the environment, or auto", 0},
     {"jobs", KEY_JOBS, "N", 0,
@@ -99,7 +99,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         options->out = path(state, "--out", text);
         return 0;
     case KEY_SEED:
-        options->seed = option_number(state, "--seed", text, 0, UINT64_MAX);
+        options->seed = option_number(state, "--seed", text, 0, INT64_MAX);
         return 0;
     case KEY_MOVER:
         options->mover = movers[option_choice(state, "--mover", text, movers)];

@@ -34,7 +34,7 @@ static void write_introduction(FILE *file, const struct sweep *sweep)
     fprintf(file,
             "<p>The paper (Sawada, Yamauchi, Taniguchi: swap time and response time of OS-server replacement in AnT) measures how "
             "long it takes to replace an OS server while 1 to 7 application processes (APs) use it. Here its model "
-            "runs on libant, with each call of AnT's 7.4 ms swap spent as work of the processor; E is the server's "
+            "runs on libant, and the steps of a swap cost what AnT's do, 7.4 ms of the processor; E is the server's "
             "work on a request, R its work on a result, n the number of APs. ");
     if (sweep->options->real) {
         fprintf(file, "All of it was measured on the real clock, and once more with libant's own swap in place of AnT's.</p>\n");
@@ -156,7 +156,8 @@ static int write_all(FILE *file, const char *folder, const struct sweep *sweep,
     page_stated(file, list, sweep->options->real);
     page_runs(file, sweep);
     fprintf(file, "<p class=\"soft\">Beside this page: runs.csv, stated.csv and eval.json have the numbers; figN.gp and figN.dat are "
-                  "what gnuplot made the figures from.</p>\n");
+                  "what gnuplot made the figures from. What had to be assumed, because the paper does not say it, is in "
+                  "libant's docs/evaluation.md.</p>\n");
     html_end(file);
     return 0;
 }

@@ -140,7 +140,8 @@ void page_stated(FILE *file, const struct stated_list *list, bool real)
                    "the jitter, and 2.5 ms on the inner side of a maximum or minimum), ✗ differs.</p>\n"
                  : "✗ differs. Maxima and minima are those of all swaps, many of them aimed; the small number below is "
                    "what the paper's 50 random swaps came to. Means and medians that grow are those of many random "
-                   "swaps; below is what they are compared with, one of fewer APs.</p>\n");
+                   "swaps; below is what they are compared with, one of fewer APs. An empty cell: nothing is compared there "
+                   "(what grows with n does so from 1 to 2 to 7 APs, not at every step).</p>\n");
     write_reasons(file, list);
     for (size_t i = 0; i < list->count;) {
         i = stated_table(file, list, i);

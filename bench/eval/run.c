@@ -78,8 +78,8 @@ static void command_of(struct words *words, const struct run *run, const struct 
     word(words, "--swaps=%u", run->swaps);
     word(words, "--profile=%s", run->profile);
     /* Other seeds, so that the swaps beyond the paper's do not begin with the paper's own. */
-    word(words, "--seed=%" PRIu64,
-         options->seed + (run->kind == RUN_PAPER || run->kind == RUN_OWN ? 0 : run->kind));
+    uint64_t offset = run->kind == RUN_PAPER || run->kind == RUN_OWN ? 0 : run->kind;
+    word(words, "--seed=%" PRIu64, (options->seed + offset) & INT64_MAX);
     if (options->mover != NULL) {
         word(words, "--mover=%s", options->mover);
     }

@@ -103,7 +103,7 @@ static void warn(const struct evaluation *evaluation, const struct figures *figu
                 figures->run->machine_name, figures->run->machine_reason);
     }
     if (!figures->has_bound) {
-        fprintf(stderr, "paper: no bound: %s\n", ant_strerror(figures->run->bound_error));
+        fprintf(stderr, "paper: no bound: %s\n", report_why_no_bound(evaluation, figures));
     }
     if (figures->ledger.lost > 0 || figures->ledger.duplicated > 0) {
         fprintf(stderr, "paper: %" PRIu64 " requests lost, %" PRIu64 " duplicated\n",

@@ -42,6 +42,8 @@ int figures_of(const struct evaluation *evaluation, struct figures *figures);
 
 /* One JSON object on stdout. Returns 0, or -1 (said on stderr). */
 int report_json(const struct evaluation *evaluation, const struct figures *figures);
+/* Why there is no bound: a sentence's end. */
+const char *report_why_no_bound(const struct evaluation *evaluation, const struct figures *figures);
 /* The same for people. */
 void report_text(const struct evaluation *evaluation, const struct figures *figures);
 /* Every sample, as CSV, to a descriptor, which is closed. Returns 0, or a negative errno value. */

@@ -1,6 +1,7 @@
 /* The report for people: what ran on what, the times as a table, where they went, and whether all requests came back. */
 #include "report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -100,12 +101,29 @@ static void print_attributions(const struct figures *figures)
     }
 }
 
+const char *report_why_no_bound(const struct evaluation *evaluation, const struct figures *figures)
+{
+    const struct paper_params *params = &evaluation->options->params;
+    if (figures->run->bound_error == -ENODATA) {
+        return "what a swap itself takes here is not known before one was seen";
+    }
+    if (figures->run->bound_error != -ERANGE) {
+        return ant_strerror(figures->run->bound_error);
+    }
+    if (params->requester_priority <= params->server_priority) {
+        return "the requester's priority is not above the server's";
+    }
+    return params->ap_priority >= params->server_priority
+               ? "a client or the driver can hold the swap up for ever"
+               : "the driver can hold the swap up for ever";
+}
+
 static void print_bound(const struct evaluation *evaluation, const struct figures *figures)
 {
     if (figures->has_bound) {
         printf("bound of a swap    %.3f ms", ms(figures->run->bound_ns));
     } else {
-        printf("bound of a swap    there is none: %s", ant_strerror(figures->run->bound_error));
+        printf("bound of a swap    none: %s", report_why_no_bound(evaluation, figures));
     }
     if (figures->has_swaps) {
         printf("; the longest took %.3f", ms(figures->swap.max_ns));

@@ -194,10 +194,21 @@ static void the_objects_of_paper_are_in_the_json_as_they_were_printed(void **sta
 static void nonsense_is_refused_with_2(void **state)
 {
     static const char *const senseless[][2] = {
-        {"--nonsense", NULL}, {"stray", NULL},  {"--clock", "sundial"}, {"--clients", "0"},
-        {"--clients", "8"},   {"--swaps", "0"}, {"--swaps", "5x"},      {"--requests", "-1"},
-        {"--mover", "cart"},  {"--jobs", "0"},  {"--jobs", "65"},       {"--seed", ""},
-        {"--out", ""},        {"--paper", ""},
+        {"--nonsense", NULL},
+        {"stray", NULL},
+        {"--clock", "sundial"},
+        {"--clients", "0"},
+        {"--clients", "8"},
+        {"--swaps", "0"},
+        {"--swaps", "5x"},
+        {"--requests", "-1"},
+        {"--mover", "cart"},
+        {"--jobs", "0"},
+        {"--jobs", "65"},
+        {"--seed", ""},
+        {"--seed", "9223372036854775808"},
+        {"--out", ""},
+        {"--paper", ""},
     };
     struct run run;
     (void)state;
