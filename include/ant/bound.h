@@ -24,7 +24,7 @@ struct ant_driver_timing {
     uint32_t function;     /* under which it is asked: there its priority is looked up. 0, or nobody serves it: above the server's */
     bool overlaps;         /* it takes the next request while earlier ones wait; else after its own WAIT */
     uint64_t burst_ns;     /* PU work on a request before its WAIT, at most ... */
-    uint64_t burst_min_ns; /* ... and at least */
+    uint64_t burst_min_ns; /* ... and at least; 0: not known */
     uint64_t wait_ns;      /* its WAIT, at least ... */
     uint64_t wait_max_ns;  /* ... and at most; 0: always wait_ns */
     uint64_t reply_ns;     /* PU work after the WAIT, up to the reply, at most */
@@ -41,7 +41,7 @@ struct ant_timing {
     uint64_t request_min_ns; /* PU work for a request before its driver is asked, at least; 0: not known */
     uint32_t requests;       /* in the server, its queue, and its drivers at once, at most: with synchronous clients, how many there are; 0: not known */
     bool observe;            /* the core measures each callback, and the longest seen counts where it is longer than what is declared */
-    const struct ant_driver_timing *drivers;
+    const struct ant_driver_timing *drivers; /* all that it may ask; borrowed, like the program */
     size_t driver_count;
 };
 
@@ -58,18 +58,21 @@ struct ant_bound {
  * Tells how long a swap of a server by the calling process may take at most (its swap_ns), as things stand now.
  *
  * function: any function id of the server. program: the one that would replace it; as in ant_swap.
- * bound: filled.
+ * bound: filled on success. Any process; never blocks, and nothing is touched.
  * What the swap itself takes is known on `virtual`: the core's costs. On real machines it is the longest base that any swap on this core
- * has shown, so there must have been one; and what the kernel and the hardware take beside (interrupts, other machines) is in no bound.
+ * has shown, so there must have been one; and what the kernel and the hardware take beside (interrupts, other programs) is in no bound.
+ * On `other`, which does not enforce priorities, a bound is only an estimate.
  *
  * Errors:
  *   -EINVAL  function is 0, bound is NULL, or the program is not one that ant_serve would take
  *   -EPROTO  the program was built for another ABI
  *   -ESRCH   nobody serves that function
  *   -ENOTSUP the server was not made by ant_serve
- *   -ENODATA something is not known: the server's program, or the new one (unless it has no `start`), declares no times; it is to be
- *            observed, and neither was anything seen yet nor is anything declared; or no swap was seen (real machines)
- *   -ERANGE  there is no bound: the caller's priority is not above the server's, or a driver can have the processor for ever
+ *   -ENODATA something is not known: the server's program, declares no times, or the new one has a `start` or needs a transformer, and declares
+ *            none; the server is to be observed, and neither was anything seen yet nor is anything declared; or no swap was seen
+ *            (real machines)
+ *   -ERANGE  there is no bound: the caller's priority is not above the server's (it is the server itself, say), or drivers can have
+ *            the processor for ever
  *   -EPERM   the calling thread is no process
  */
 ANT_API int ant_swap_bound(uint32_t function, const struct ant_program *program, struct ant_bound *bound);

@@ -12,9 +12,10 @@
 
 ANT_BEGIN_DECLS
 
-/* The most that one cost may be. */
+/* The most that one cost may be: 10 s. */
 #define ANT_COST_MAX_NS (UINT64_C(10) * ANT_NS_PER_S)
 
+/* Each 0 (nothing) to ANT_COST_MAX_NS; else ant_boot returns -EINVAL. */
 struct ant_costs {
     uint64_t create_ns; /* creating a process: ant_process_create, ant_serve, and step 2 of a swap beside its own cost; the creator's */
     /*

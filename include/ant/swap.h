@@ -34,7 +34,7 @@ struct ant_swap_options {
     int64_t start_timeout_ns;                   /* for transformer and `start` together; default 5 s */
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
-    int64_t deadline_ns; /* admission: refused (-ETIME) unless its bound (bound.h) is within; and rolled back when it passes; default: none */
+    int64_t deadline_ns; /* above 0, from the call: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
 };
 
 /*
@@ -89,7 +89,7 @@ struct ant_swap_report {
  *   -ESRCH     nobody serves that function
  *   -ENOTSUP   the server was not made by ant_serve; or the state versions differ and there is no transformer
  *   -EBUSY     a swap of that server is going on, or the caller is a new server that has not been registered yet
- *   -ETIME     it was asked for with a deadline, and may take longer: report.bound_ns
+ *   -ETIME     it has a deadline, and may take longer: report.bound_ns
  *   -ENODATA, -ERANGE (with a deadline) how long it may take is not known, or has no bound: see ant_swap_bound
  *   -EAGAIN    the host has no thread to give, or no process is free
  *   -ENOMEM    no memory
