@@ -35,12 +35,12 @@ struct ant_driver_timing {
  * remapping, and two context switches for each WAIT in a callback.
  */
 struct ant_timing {
-    uint64_t request_ns;     /* in `request`, at most: PU work and WAIT */
-    uint64_t result_ns;      /* in `result`, at most */
-    uint64_t start_ns;       /* in `start`, and in a transformer, when it replaces another program, at most */
-    uint64_t request_min_ns; /* PU work for a request before its driver is asked, at least; 0: not known */
-    uint32_t requests;       /* in the server, its queue, and its drivers at once, at most: with synchronous clients, how many there are; 0: not known */
-    bool observe;            /* the core measures each callback, and the longest seen counts where it is longer than what is declared */
+    uint64_t request_ns;                     /* in `request`, at most: PU work and WAIT */
+    uint64_t result_ns;                      /* in `result`, at most */
+    uint64_t start_ns;                       /* in `start`, and in a transformer, when it replaces another program, at most */
+    uint64_t request_min_ns;                 /* PU work for a request before its driver is asked, at least; 0: not known */
+    uint32_t requests;                       /* in the server, its queue, and its drivers at once, at most: with synchronous clients, how many there are; 0: not known */
+    bool observe;                            /* the core measures each callback, and the longest seen counts where it is longer than what is declared */
     const struct ant_driver_timing *drivers; /* all that it may ask; borrowed, like the program */
     size_t driver_count;
 };
@@ -59,8 +59,8 @@ struct ant_bound {
  *
  * function: any function id of the server. program: the one that would replace it; as in ant_swap.
  * bound: filled on success. Any process; never blocks, and nothing is touched.
- * What the swap itself takes is known on `virtual`: the core's costs. On real machines it is the longest base that any swap on this core
- * has shown, so there must have been one; and what the kernel and the hardware take beside (interrupts, other programs) is in no bound.
+ * What the swap itself takes is known on `virtual`: the core's costs, and `start` as declared. On real machines it is no less than the
+ * longest base that any swap on this core has shown, so there must have been one, and `start` on top of that, as it may have had none; and what the kernel and the hardware take beside (interrupts, other programs) is in no bound.
  * On `other`, which does not enforce priorities, a bound is only an estimate.
  *
  * Errors:

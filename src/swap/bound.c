@@ -52,8 +52,10 @@ static int gather_steps(struct antk_core *core, uint64_t start_ns, struct antk_t
     task->after_ns = step_ns[ANT_SWAP_RETURN];
     task->server_ns = step_ns[ANT_SWAP_LOOK] + step_ns[ANT_SWAP_WAKE_REQUESTER] +
                       step_ns[ANT_SWAP_REGISTER] + step_ns[ANT_SWAP_HAND_OVER] +
-                      step_ns[ANT_SWAP_WAKE_OLD] + step_ns[ANT_SWAP_WAKE_AGAIN] + start_ns;
-    *base_ns = task->before_ns + task->between_ns + task->after_ns + task->server_ns;
+                      step_ns[ANT_SWAP_WAKE_OLD] + step_ns[ANT_SWAP_WAKE_AGAIN];
+    uint64_t costs_ns = task->before_ns + task->between_ns + task->after_ns + task->server_ns;
+    task->server_ns += start_ns;
+    *base_ns = costs_ns + start_ns;
     if (core->machine->kind == ANT_MACHINE_VIRTUAL) {
         task->switch_ns = costs->switch_ns;
         return 0;
@@ -61,8 +63,10 @@ static int gather_steps(struct antk_core *core, uint64_t start_ns, struct antk_t
     uint64_t seen_ns = atomic_load(&core->longest_base_ns);
     if (seen_ns == 0)
         return -ENODATA;
-    task->server_ns += seen_ns - (seen_ns < *base_ns ? seen_ns : *base_ns);
-    *base_ns = greater(*base_ns, seen_ns);
+    /* The swap that was seen may have had no `start`, or a short one: what this one declares comes on top. */
+    uint64_t more_ns = seen_ns - (seen_ns < costs_ns ? seen_ns : costs_ns);
+    task->server_ns += more_ns;
+    *base_ns += more_ns;
     return 0;
 }
 

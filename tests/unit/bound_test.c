@@ -269,6 +269,24 @@ static void a_real_machine_must_have_seen_a_swap(void **state)
     assert_true(report.bound_ns == bound.bound_ns);
 }
 
+static void on_a_real_machine_a_declared_start_comes_on_top_of_the_base_that_was_seen(void **state)
+{
+    (void)state;
+    fixture_boot_with_costs(&unit_costs);
+    if (on_virtual())
+        skip();
+    static const struct ant_timing starts_long = {.start_ns = ANT_NS_PER_S};
+    struct ant_program starter = silent_start;
+    struct ant_bound bound;
+    struct ant_swap_report report;
+    serve(FN, declares(&no_time), &below_requester);
+    assert_ok(ant_swap(FN, declares(&no_time), NULL, &report)); /* without `start` */
+    starter.timing = &starts_long;
+    assert_ok(ant_swap_bound(FN, &starter, &bound));
+    assert_true(bound.base_ns >= report.base_ns + ANT_NS_PER_S);
+    assert_true(bound.bound_ns >= bound.base_ns);
+}
+
 static void whoever_is_not_above_the_server_has_no_bound(void **state)
 {
     (void)state;
@@ -843,6 +861,7 @@ int main(void)
         bound_test(timings_that_make_no_sense_are_refused),
         bound_test(what_is_not_declared_is_not_known),
         bound_test(a_real_machine_must_have_seen_a_swap),
+        bound_test(on_a_real_machine_a_declared_start_comes_on_top_of_the_base_that_was_seen),
         bound_test(whoever_is_not_above_the_server_has_no_bound),
         bound_test(a_server_without_drivers_is_waited_for_once),
         bound_test(a_serial_driver_comes_once_a_period_at_most),
