@@ -35,13 +35,14 @@ struct ant_driver_timing {
  * remapping, and two context switches for each WAIT in a callback.
  */
 struct ant_timing {
-    uint64_t request_ns;                     /* in `request`, at most: PU work and WAIT */
-    uint64_t result_ns;                      /* in `result`, at most */
-    uint64_t start_ns;                       /* in `start`, and in a transformer, when it replaces another program, at most */
-    uint64_t request_min_ns;                 /* PU work for a request before its driver is asked, at least; 0: not known */
-    uint32_t requests;                       /* in the server, its queue, and its drivers at once, at most: with synchronous clients, how many there are; 0: not known */
-    bool observe;                            /* the core measures each callback, and the longest seen counts where it is longer than what is declared */
-    const struct ant_driver_timing *drivers; /* all that it may ask; borrowed, like the program */
+    uint64_t request_ns;     /* in `request`, at most: PU work and WAIT */
+    uint64_t result_ns;      /* in `result`, at most */
+    uint64_t start_ns;       /* in `start`, and in a transformer, when it replaces another program, at most */
+    uint64_t request_min_ns; /* PU work for a request before its driver is asked, at least; 0: not known */
+    uint32_t requests;       /* in the server, its queue, and its drivers at once, at most: with synchronous clients, how many there are; 0: not known */
+    bool observe;            /* the core measures each callback, and the longest seen counts where it is longer than what is declared */
+    /* All the drivers that it may ask; borrowed, like the program. */
+    const struct ant_driver_timing *drivers;
     size_t driver_count;
 };
 
@@ -60,7 +61,8 @@ struct ant_bound {
  * function: any function id of the server. program: the one that would replace it; as in ant_swap.
  * bound: filled on success. Any process; never blocks, and nothing is touched.
  * What the swap itself takes is known on `virtual`: the core's costs, and `start` as declared. On real machines it is no less than the
- * longest base that any swap on this core has shown, so there must have been one, and `start` on top of that, as it may have had none; and what the kernel and the hardware take beside (interrupts, other programs) is in no bound.
+ * longest base that any swap on this core has shown, so there must have been one, and `start` as declared on top of that, as that
+ * swap may have had none; what the kernel and the hardware take beside (interrupts, other programs) is in no bound.
  * On `other`, which does not enforce priorities, a bound is only an estimate.
  *
  * Errors:
@@ -68,9 +70,9 @@ struct ant_bound {
  *   -EPROTO  the program was built for another ABI
  *   -ESRCH   nobody serves that function
  *   -ENOTSUP the server was not made by ant_serve
- *   -ENODATA something is not known: the server's program, declares no times, or the new one has a `start` or needs a transformer, and declares
- *            none; the server is to be observed, and neither was anything seen yet nor is anything declared; or no swap was seen
- *            (real machines)
+ *   -ENODATA something is not known: the server's program declares no times; or the new one, which has a `start` or needs a transformer,
+ *            declares none; or the server is to be observed, and neither was anything seen yet nor is anything declared; or no
+ *            swap was seen (real machines)
  *   -ERANGE  there is no bound: the caller's priority is not above the server's (it is the server itself, say), or drivers can have
  *            the processor for ever
  *   -EPERM   the calling thread is no process
