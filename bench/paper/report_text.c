@@ -113,8 +113,9 @@ const char *report_why_no_bound(const struct evaluation *evaluation, const struc
     if (params->requester_priority <= params->server_priority) {
         return "the requester's priority is not above the server's";
     }
-    return params->ap_priority >= params->server_priority
-               ? "a client or the driver can hold the swap up for ever"
+    bool costly = params->costs.remap_page_ns > 0 || params->costs.switch_ns > 0;
+    return params->ap_priority >= params->server_priority && costly
+               ? "the calls of clients beside or above the server cost time, which the analysis does not know"
                : "the driver can hold the swap up for ever";
 }
 
