@@ -137,7 +137,7 @@ void page_stated(FILE *file, const struct stated_list *list, bool real)
                   "that the paper gives, ✓ the inequality holds, ");
     fprintf(file,
             real ? "± as near as 50 swaps and this clock can be expected to come (0.3 ms and 1 %% for calls and late WAITs, "
-                   "the jitter, and 2.5 ms on the inner side of a maximum or minimum), ✗ differs.</p>\n"
+                   "the jitter, and 7 ms, as 50 random swaps can miss it by so much, on the inner side of a maximum or minimum), ✗ differs.</p>\n"
                  : "✗ differs. Maxima and minima are those of all swaps, many of them aimed; the small number below is "
                    "what the paper's 50 random swaps came to. Means and medians that grow are those of many random "
                    "swaps; below is what they are compared with, one of fewer APs. An empty cell: nothing is compared there "

@@ -73,9 +73,8 @@ static void fill_differences(struct plot_data *data, const struct sweep *sweep, 
 {
     data->panels = sweep->options->real ? 1 : 2;
     data->columns = PAIRS;
-    snprintf(data->titles[0], TITLE_BYTES,
-             sweep->options->real ? "with minus without" : "(A) with minus without");
-    snprintf(data->titles[1], TITLE_BYTES, "(B) the same, of all runs");
+    snprintf(data->titles[0], TITLE_BYTES, sweep->options->real ? "50 swaps" : "(A) 50 swaps");
+    snprintf(data->titles[1], TITLE_BYTES, "(B) all swaps, many of them aimed");
     for (unsigned pair = 0; pair < PAIRS; pair++) {
         for (unsigned clients = 1; clients <= sweep->options->clients; clients++) {
             const struct point *point =

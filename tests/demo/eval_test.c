@@ -126,7 +126,7 @@ static void a_tiny_sweep_judges_every_value_that_it_can(void **state)
     {
         check_stated(value);
     }
-    char lines[2 * PATH_BYTES];
+    char lines[3 * PATH_BYTES];
     snprintf(lines, sizeof lines, "%d of %d stated values met (%d more need what was not run)\n%s\n",
              (int)met, JUDGED, STATED - JUDGED, path("index.html"));
     const char *end = strstr(tiny.out, lines);
