@@ -41,7 +41,7 @@ struct ant_timing {
     uint64_t request_min_ns; /* PU work for a request before its driver is asked, at least; 0: not known */
     uint32_t requests;       /* in the server, its queue, and its drivers at once, at most: with synchronous clients, how many there are; 0: not known */
     bool observe;            /* the core measures each callback, and the longest seen counts where it is longer than what is declared */
-    /* All the drivers that it may ask; borrowed, like the program. */
+    /* All the drivers that it may ask, and those of a program that it replaces, until all is answered that this had out; borrowed, like the program. */
     const struct ant_driver_timing *drivers;
     size_t driver_count;
 };

@@ -126,10 +126,22 @@ bool antk_candidate_commit(struct antk_candidate *c)
     return atomic_compare_exchange_strong(&c->fate, &pending, ANTK_COMMITTED);
 }
 
+/* Its drivers may have more to do than its successor alone would ever give them (bound.h: request_min_ns). */
+static void inherit_pace_locked(struct antk_endpoint *ep)
+{
+    const struct ant_timing *timing = ep->program ? ep->program->timing : NULL;
+    uint64_t min_ns = timing ? timing->request_min_ns : 0;
+    if (ep->out.count == 0 || !ep->program)
+        ep->inherited_min_ns = UINT64_MAX;
+    else if (min_ns < ep->inherited_min_ns)
+        ep->inherited_min_ns = min_ns;
+}
+
 void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation)
 {
     struct antk_endpoint *ep = c->endpoint;
     struct antk_body *body = antk_self;
+    inherit_pace_locked(ep);
     if (ep->program != c->program) /* what was seen of another says nothing of this one */
         memset(ep->longest_ns, 0, sizeof ep->longest_ns);
     ep->body = body;

@@ -157,6 +157,8 @@ static void list_out(struct antk_body *self, uint32_t frame)
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
     bool swallowed = self->candidate && antk_candidate_fate(self->candidate) == ANTK_CANCELLED;
+    if (ep->out.count == 0)
+        ep->inherited_min_ns = UINT64_MAX;
     antk_record(ep->core, frame)->swallowed = swallowed;
     if (swallowed)
         atomic_fetch_add(&self->candidate->swallowed, 1);

@@ -95,6 +95,8 @@ static int copy_timing(struct antk_endpoint *ep, const struct ant_program *progr
     int rc = !old ? -ENOTSUP : !old->timing || (starts && !program->timing) ? -ENODATA : 0;
     if (rc == 0) {
         declared->server = *old->timing;
+        if (ep->out.count > 0 && ep->inherited_min_ns < old->timing->request_min_ns)
+            declared->server.request_min_ns = ep->inherited_min_ns;
         for (size_t i = 0; i < old->timing->driver_count; i++)
             declared->drivers[i].timing = old->timing->drivers[i];
         declared->start_ns = starts ? program->timing->start_ns : 0;
