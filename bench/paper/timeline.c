@@ -3,14 +3,14 @@
  *
  * The response is cut at every instant at which anything begins or ends. Of each slice the processor belonged to whoever of those
  * at work then had the highest priority; a request that is with the driver waits for that, whoever has the processor, unless
- * a swap's requester keeps it from the driver.
+ * a swap's requester keeps the driver from going on: while it is not in its WAIT, it would.
  */
 #include "timeline.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum kind { SERVER_WORK, DRIVER_WORK, SWAP_WORK };
+enum kind { SERVER_WORK, DRIVER_WORK, DRIVER_WAIT, SWAP_WORK };
 
 struct interval {
     uint64_t begin_ns, end_ns;
@@ -74,6 +74,18 @@ static void add_log(struct timeline *line, const struct paper_log *log, enum kin
     }
 }
 
+/* A serial driver's WAIT holds up all requests that are with it, an overlapping one's only its own. */
+static void add_waits(struct timeline *line, const struct paper_log *log)
+{
+    const struct paper_params *params = line->params;
+    for (size_t i = 0; i < log->count; i++) {
+        const struct paper_piece *piece = &log->pieces[i];
+        if (params->driver == PAPER_SERIAL || piece->client == line->response->client) {
+            add(line, piece->end_ns, piece->end_ns + params->io_wait_ns, DRIVER_WAIT, 0, piece->client);
+        }
+    }
+}
+
 /* What the steps cost is spent after they are reached, that of the last before it. */
 static void add_swap(struct timeline *line, const struct ant_swap_report *report)
 {
@@ -119,19 +131,21 @@ static uint64_t *share_at(const struct timeline *line, uint64_t now_ns, struct p
 {
     const struct paper_response *r = line->response;
     const struct interval *runs = NULL;
-    bool with_driver = r->io_begin_ns <= now_ns && now_ns < r->io_end_ns, driver_works = false;
+    bool with_driver = r->io_begin_ns <= now_ns && now_ns < r->io_end_ns, driver_waits = false;
     for (size_t i = 0; i < line->count; i++) {
         const struct interval *interval = &line->intervals[i];
         if (interval->begin_ns > now_ns || interval->end_ns <= now_ns) {
             continue;
         }
-        driver_works = driver_works || interval->kind == DRIVER_WORK;
-        if (runs == NULL || interval->priority > runs->priority) {
+        if (interval->kind == DRIVER_WAIT) {
+            driver_waits = true;
+        } else if (runs == NULL || interval->priority > runs->priority) {
             runs = interval;
         }
     }
     if (with_driver) {
-        bool kept = driver_works && runs->kind == SWAP_WORK;
+        bool kept = !driver_waits && runs != NULL && runs->kind == SWAP_WORK &&
+                    runs->priority >= line->params->driver_priority;
         return kept ? &shares->swap_ns : &shares->driver_ns;
     }
     if (runs == NULL) {
@@ -143,6 +157,7 @@ static uint64_t *share_at(const struct timeline *line, uint64_t now_ns, struct p
     case DRIVER_WORK:
         return &shares->driver_ns;
     case SERVER_WORK:
+    case DRIVER_WAIT:
         break;
     }
     return runs->client == r->client ? &shares->own_ns : &shares->other_ns;
@@ -157,6 +172,7 @@ struct paper_shares paper_shares_of(const struct paper_params *params,
     struct paper_shares shares = {0};
     add_log(&line, server, SERVER_WORK, params->server_priority);
     add_log(&line, driver, DRIVER_WORK, params->driver_priority);
+    add_waits(&line, driver);
     for (size_t i = 0; i < swap_count; i++) {
         add_swap(&line, &swaps[i]);
     }
