@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,6 +75,10 @@ static void complete(struct options *options, struct argp_state *state)
     cpu_set_t cpus;
     struct stat status;
 
+    const char *machine = getenv("ANT_MACHINE");
+    if (options->real && machine != NULL && strcasecmp(machine, "virtual") == 0) {
+        argp_error(state, "--clock: real is not to be had with ANT_MACHINE=virtual in the environment");
+    }
     if (options->real && options->jobs > 1) {
         argp_error(state, "--jobs: on the real clock one run at a time");
     }

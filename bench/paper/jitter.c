@@ -60,7 +60,7 @@ int paper_jitter_measure(const struct paper_params *params, struct paper_jitter 
                                 .log = ANT_LOG_ERROR,
                                 .pool_bytes = (size_t)2 << 20,
                                 .max_processes = 4,
-                                .priority = params->requester_priority};
+                                .priority = ANT_PRIORITY_MAX};
     uint64_t *late_ns = calloc(ROUNDS, sizeof *late_ns);
     if (late_ns == NULL) {
         return -ENOMEM;

@@ -9,7 +9,7 @@ struct paper_jitter {
 };
 
 /*
- * Measures, like cyclictest: a process at the requester's priority sleeps until a time, a millisecond after the last, again and
+ * Measures, like cyclictest: a process of the highest priority sleeps until a time, a millisecond after the last, again and
  * again for two seconds, and notes how late it runs; meanwhile one at the server's priority computes for four fifths of the time. In a core of its own, on
  * the real clock. Returns 0, or what ant_boot or the creation of a process returned.
  */

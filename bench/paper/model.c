@@ -164,7 +164,10 @@ static int play(struct paper_model *model, unsigned swaps, uint64_t t0_ns, int t
     }
     paper_requester(model, swaps, t0_ns, run);
     await_clients(model);
-    paper_note_bound(model, run);
+    uint64_t bound_ns = paper_note_bound(model, run);
+    for (size_t i = 0; i < run->swap_count; i++) { /* on real machines the first swap was the first ever seen */
+        run->bounds_ns[i] = run->bounds_ns[i] ? run->bounds_ns[i] : bound_ns;
+    }
     if (clients_interfere(model->params)) {
         run->bound_error = -ERANGE;
     }
@@ -183,7 +186,8 @@ int paper_run(const struct paper_params *params, unsigned swaps, uint64_t t0_ns,
     int error = paper_model_init(&model, params, wait_max_ns);
     run->swaps = calloc(swaps + 1u, sizeof *run->swaps); /* not none: calloc may return NULL for that */
     run->pauses_ns = calloc(swaps + 1u, sizeof *run->pauses_ns);
-    if (error == 0 && (run->swaps == NULL || run->pauses_ns == NULL)) {
+    run->bounds_ns = calloc(swaps + 1u, sizeof *run->bounds_ns);
+    if (error == 0 && (!run->swaps || !run->pauses_ns || !run->bounds_ns)) {
         error = -ENOMEM;
     }
     if (error == 0) {
@@ -211,5 +215,6 @@ void paper_run_fini(struct paper_run *run)
     free(run->responses);
     free(run->swaps);
     free(run->pauses_ns);
+    free(run->bounds_ns);
     *run = (struct paper_run){0};
 }

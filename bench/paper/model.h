@@ -74,8 +74,8 @@ struct paper_run {
     struct paper_ledger ledger;
     struct paper_shares longest; /* of the longest response; zero if there is none */
     int bound_error;             /* why there is no bound; 0: bound_ns is it */
-    uint64_t bound_ns;           /* of any of the swaps, as each was asked for, and of one more at the end */
-    size_t late_swaps;           /* those that took longer than their own bound said */
+    uint64_t bound_ns;           /* the greatest of any of the swaps, and of one more at the end */
+    uint64_t *bounds_ns;         /* of each swap, as it was asked for; one that had none yet has that of the end */
     uint64_t simulated_ns;       /* on the machine's clock, from boot to end */
 };
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void check_aim(struct argp_state *state, const struct paper_params *params)
 {
@@ -37,7 +38,7 @@ static void check_clock(struct argp_state *state, const struct paper_params *par
 {
     const char *machine = getenv("ANT_MACHINE");
 
-    if (params->real && machine != NULL && strcmp(machine, "virtual") == 0) {
+    if (params->real && machine != NULL && strcasecmp(machine, "virtual") == 0) {
         argp_error(state, "--clock: real is not to be had with ANT_MACHINE=virtual in the environment; unset it, or set it to "
                           "auto, fifo or other");
     }

@@ -62,7 +62,7 @@ static size_t count_violations(const struct paper_run *run, uint64_t jitter_ns)
     size_t count = 0;
 
     for (size_t i = 0; i < run->swap_count; i++) {
-        count += run->swaps[i].swap_ns > run->bound_ns + jitter_ns;
+        count += run->swaps[i].swap_ns > run->bounds_ns[i] + jitter_ns;
     }
     return count;
 }

@@ -32,7 +32,7 @@ struct figures {
     struct paper_ledger ledger; /* of all runs */
     uint64_t simulated_ns;      /* ... */
     bool real_time;             /* the machine keeps priorities on a real clock */
-    size_t violations;          /* swaps that took longer than the bound and the jitter together */
+    size_t violations;          /* swaps that took longer than their own bound and the jitter together */
     bool has_throttling;
     long rt_runtime_us, rt_period_us; /* what Linux leaves to real-time threads */
 };

@@ -318,10 +318,8 @@ static int swap_once(struct paper_model *model, unsigned number, struct paper_ru
         atomic_store(&model->awaited, model->params->aim);
         await_telling(model);
     }
-    uint64_t bound_ns = paper_note_bound(model, run);
-    int error = ant_swap(FN_SERVER, &model->servers[(number + 1) % 2].program, &patient, report);
-    run->late_swaps += error == 0 && run->bound_error == 0 && report->swap_ns > bound_ns;
-    return error;
+    run->bounds_ns[run->swap_count] = paper_note_bound(model, run);
+    return ant_swap(FN_SERVER, &model->servers[(number + 1) % 2].program, &patient, report);
 }
 
 void paper_requester(struct paper_model *model, unsigned swaps, uint64_t t0_ns, struct paper_run *run)

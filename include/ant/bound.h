@@ -4,7 +4,8 @@
  * A swap waits until the old server's callback returns, and then runs at the server's priority; all that time its drivers may take
  * the processor. How often they can is what the analysis finds out. It knows: a server that makes at most one request for each
  * that it serves, to one of its drivers, at the end of `request` or before, and none in `result`; processes at or above the server's
- * priority that compute nothing (nor call anything that costs), its drivers apart. docs/evaluation.md has the analysis. Paper: sections 3.2 and 4.2.
+ * priority that compute nothing (nor call anything that costs), its drivers apart. What a program with a loop of its own does while it has
+ * no request or result in hand (after a time limit, or before ant_swap_accept) is neither declared nor observed: it has to be nothing. docs/evaluation.md has the analysis. Paper: sections 3.2 and 4.2.
  */
 #ifndef ANT_BOUND_H
 #define ANT_BOUND_H

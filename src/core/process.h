@@ -70,7 +70,7 @@ struct antk_endpoint {
     uint32_t generation;                  /* as a server; 0: none */
     uint32_t exiting;                     /* old servers that swaps have replaced, and that are not through with step 12 */
     uint64_t longest_ns[ANTK_ACTIVITIES]; /* the longest callback seen, if its program wants them observed; 0: none */
-    uint64_t inherited_min_ns;                 /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
+    uint64_t inherited_min_ns;            /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
     const struct ant_program *program;
     uint32_t state; /* frame of the state area, or ANTK_NO_FRAME */
     struct antk_function *functions;

@@ -23,7 +23,7 @@ static uint64_t greater(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Drivers whose priority cannot be looked up count as above the server: that is the worst. */
+/* Drivers whose priority cannot be looked up count as above the server, as bound.h says: that is what drivers are. */
 static enum antk_rank rank_of(struct antk_core *core, uint32_t function, int server_priority,
                               int requester_priority)
 {
