@@ -2,6 +2,7 @@
 #include "core/candidate.h"
 #include "core/function.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -141,6 +142,7 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
 {
     struct antk_endpoint *ep = c->endpoint;
     struct antk_body *body = antk_self;
+    assert(c->program); /* antk_program_check */
     inherit_pace_locked(ep);
     if (ep->program != c->program) /* what was seen of another says nothing of this one */
         memset(ep->longest_ns, 0, sizeof ep->longest_ns);

@@ -216,7 +216,12 @@ static void nonsense_is_refused_with_2(void **state)
         RUN(&run, senseless[i][0], senseless[i][1]);
         assert_refused(&run, 2);
     }
+    RUN(&run, "--clock", "real", "--out", folder); /* with ANT_MACHINE=virtual */
+    assert_refused(&run, 2);
+    setenv("ANT_MACHINE", "other", 1);
     RUN(&run, "--clock", "real", "--jobs", "2", "--out", folder);
+    setenv("ANT_MACHINE", "virtual", 1);
+    assert_non_null(strstr(run.err, "--jobs"));
     assert_refused(&run, 2);
     assert_int_equal(rmdir(folder), 0); /* nothing was written */
     assert_int_equal(mkdir(folder, 0700), 0);
