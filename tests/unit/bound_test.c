@@ -279,8 +279,9 @@ static void on_a_real_machine_a_declared_start_comes_on_top_of_the_base_that_was
     struct ant_program starter = silent_start;
     struct ant_bound bound;
     struct ant_swap_report report;
-    serve(FN, declares(&no_time), &below_requester);
-    assert_ok(ant_swap(FN, declares(&no_time), NULL, &report)); /* without `start` */
+    const struct ant_program *program = declares(&no_time);
+    serve(FN, program, &below_requester);
+    assert_ok(ant_swap(FN, program, NULL, &report)); /* without `start` */
     starter.timing = &starts_long;
     assert_ok(ant_swap_bound(FN, &starter, &bound));
     assert_true(bound.base_ns >= report.base_ns + ANT_NS_PER_S);
