@@ -39,7 +39,7 @@ enum {
 
 static const struct argp_option argp_options[] = {
     {"clock", KEY_CLOCK, "CLOCK", 0,
-     "virtual (default): exact, in less than a minute; real: as measured, about 40 minutes", 0},
+     "virtual (default): exact, in less than a minute; real: as measured, about half an hour", 0},
     {"out", KEY_OUT, "DIR", 0,
      "the folder to write; default: build/eval/CLOCK where there is a build, else eval-CLOCK", 0},
     {"seed", KEY_SEED, "N", 0, "draws the pauses between swaps, 0 to 9223372036854775807; default 1", 0},
