@@ -185,7 +185,11 @@ static void new_servers_that_are_given_up_at_any_instant_harm_nobody(void **unus
         STRESS_CHECK(error == 0 || error == -ESRCH, "ant_wait: %s",
                      ant_strerror(error)); /* its place was used again */
     }
-    STRESS_OK(model_swap(1, NULL, NULL)); /* after all that the next swap works */
+    int error;
+    while ((error = model_swap(1, NULL, NULL)) == -EAGAIN) { /* the abandoned have all the places yet */
+        STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS));
+    }
+    STRESS_OK(error); /* after all that the next swap works */
     atomic_fetch_add(&committed, 1);
     atomic_store(&over, true);
     STRESS_OK(ant_wait(breeder, ANT_FOREVER, NULL));
