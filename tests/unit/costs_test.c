@@ -22,13 +22,13 @@ static const struct ant_costs *const costs = &swap_costs;
 
 #define cost_test(f) cmocka_unit_test_setup_teardown(f, fixture_no_core, fixture_teardown)
 
-/* Work is measured on a thread's own clock, what it took on the machine's: a virtual machine's need not agree. */
+/* Work is measured on a thread's own clock, what it took on the machine's: they need not agree to the last digit. */
 static void assert_took(uint64_t took_ns, uint64_t cost_ns)
 {
     if (on_virtual())
         assert_int_equal(took_ns, cost_ns);
     else
-        assert_true(took_ns >= cost_ns / 2);
+        assert_true(took_ns >= cost_ns - cost_ns / 100);
 }
 
 #define TOOK(call, cost_ns)                                                                        \
@@ -403,7 +403,8 @@ static void a_swap_that_fails_costs_the_steps_that_it_made(void **state)
         assert_int_equal(report.step, ANT_SWAP_START);
         assert_took(report.swap_ns, swap_ns);
         assert_took(report.blackout_ns, blackout_ns);
-        assert_took(report.start_ns, ways[i].start_ns);
+        if (on_virtual() || ways[i].error != -ETIMEDOUT) /* else the limit begins before `start` does: blackout_ns has it all */
+            assert_took(report.start_ns, ways[i].start_ns);
         if (on_virtual())
             assert_shares(&report, swap_ns, 0, 0, 0);
         assert_serves_at_once();
