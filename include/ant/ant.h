@@ -7,6 +7,7 @@
 #include <ant/core.h>
 #include <ant/costs.h>
 #include <ant/ica.h>
+#include <ant/monitor.h>
 #include <ant/process.h>
 #include <ant/request.h>
 #include <ant/server.h>

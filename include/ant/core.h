@@ -2,7 +2,7 @@
  * A core: boot, configuration, what runs and why, shutdown.
  *
  * A core is the inner core of AnT inside this Linux process. Several may live in one Linux process; what runs on one
- * is not seen by another. They share the handlers for stale accesses, and one thread that frees old table entries, which
+ * is not seen by another. They share the handlers for stale accesses and faults, and one thread that frees old table entries, which
  * the first boot creates and which takes that thread's scheduling.
  * A child of fork is no process of any core: its calls return -EPERM.
  *
@@ -66,9 +66,12 @@ struct ant_config {
     const int *cpus;               /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
     size_t cpu_count;              /* how many; at most 64 */
     uint64_t seed;                 /* `virtual`: draws choices among equals; 0: first-in first-out */
+    uint32_t pct_depth;            /* `virtual`: explores as on many CPUs, by probabilistic concurrency testing, for bugs of this depth; default 0: not */
+    uint32_t pct_steps;            /* ... in a run of so many preemption points; default 1,000 */
     const struct ant_costs *costs; /* what calls cost; copied during the call; default: nothing */
     size_t trace_events;           /* how many of the latest events to keep; default 0: no trace */
     int64_t shutdown_timeout_ns;   /* how long ant_shutdown waits for the other processes to end; default 5 s */
+    bool contain_faults;           /* a fault in a process's own code ends that process, not the program: see docs/toughness.md; default: it ends the program */
 };
 
 /* What runs, and why. The texts live as long as the core. */
@@ -91,6 +94,9 @@ struct ant_shutdown_report {
     uint32_t areas_held;          /* areas that some process still held when the shutdown began, requests included */
     size_t pages_held;
     uint32_t requests_unanswered; /* requests that were queued or in service when the shutdown began */
+    uint32_t servers_dead;        /* servers that had died and that nobody had replaced; not among those asked */
+    uint32_t pct_threads;         /* `virtual` with pct_depth: how many threads there were (n) ... */
+    uint64_t pct_points;          /* ... and preemption points (k): a bug of depth d is met by 1 run in n * k^(d-1) at least */
 };
 
 /*

@@ -81,6 +81,19 @@ ANT_API int ant_ica_free(void *area);
 ANT_API int ant_ica_info(const void *area, struct ant_ica_info *info);
 
 /*
+ * Lists the areas of the calling process, its state and the requests that it holds or serves included, by frame. A successor of the dead that was trusted
+ * with the state finds here what its predecessor had and the state does not name. Takes time in proportion to the pool.
+ *
+ * areas: gets the addresses of up to capacity of them; may be NULL when capacity is 0.
+ * count: gets how many there are, also when that is more than capacity.
+ *
+ * Errors:
+ *   -EINVAL  count is NULL, or areas is NULL and capacity is not 0
+ *   -EPERM   the calling thread is no process
+ */
+ANT_API int ant_ica_list(void **areas, size_t capacity, size_t *count);
+
+/*
  * Tells how full the pool is.
  *
  * stats: filled; a snapshot.

@@ -33,6 +33,7 @@ struct ant_process_info {
     uint32_t queued_results;
     uint32_t in_service;  /* received and not yet answered */
     uint32_t outstanding; /* sent and not yet answered */
+    bool dead;            /* a server that has died, and whose place and queue wait for a successor (ant_swap) */
 };
 
 /*
@@ -99,6 +100,22 @@ ANT_API int ant_wait(ant_pid pid, int64_t timeout_ns, int *status);
  *   -ESHUTDOWN the caller was asked to stop itself; pid stays asked to end
  */
 ANT_API int ant_stop(ant_pid pid, int64_t timeout_ns, int *status);
+
+/*
+ * Ends a process by force, as a fault in its own code would: it does nothing in the core any more.
+ *
+ * Where it waits or works in the core it ends at once; where it is in the middle of a call, when that is done. Where it runs outside, it is dead
+ * to the core from now on; its thread is stopped if it is safe (config.contain_faults; in the program's own code), and else abandoned: it ends when
+ * it next calls into the core, and until then can still write to the memory that it can reach. What becomes of a server, its requests and areas:
+ * see ANT_DEATH_WAIT in server.h. Any other process is through: who it served gets -EOWNERDEAD, and its exit status is that too.
+ *
+ * pid: any process, the caller included (then the call does not return). Does not wait for its end: see ant_wait.
+ *
+ * Errors:
+ *   -ESRCH pid names no living process
+ *   -EPERM pid is the process that booted the core, or the calling thread is no process
+ */
+ANT_API int ant_kill(ant_pid pid);
 
 /*
  * The id of the calling process; 0 from a thread that is no process. Never blocks.

@@ -33,9 +33,17 @@ struct ant_request {
     uint32_t payload_bytes; /* both: how much of payload means something; the core does not look */
     int32_t status;         /* server: ant_reply's status; 0 until then */
     int32_t error;          /* core: 0, or the error with which it answered in the server's stead */
-    uint32_t reserved[3];
+    uint32_t flags;         /* client: ANT_REPEATABLE or 0; comes back with the result */
+    uint32_t reserved[2];
     unsigned char payload[ANT_PAYLOAD_BYTES]; /* both: whatever fits */
 };
+
+/*
+ * A request may be served again: if its server dies while it has it in service, the successor gets it once more, before what is
+ * queued, payload and data area as the dead have left them (function, operation, cookie and flags are put right). Once: when a second server dies of it, and
+ * when its data area is gone, its result is -EOWNERDEAD.
+ */
+#define ANT_REPEATABLE 1u
 
 enum ant_message_kind {
     ANT_REQUEST, /* a request for one of the caller's function ids; answer it with ant_reply */
@@ -90,10 +98,11 @@ ANT_API int ant_request_free(struct ant_request *rq);
  *   -EBUSY    the caller is serving rq, or rq->data is its state
  *   -ESRCH    nobody serves rq->function
  *   -EAGAIN   the server's queue limit is reached
+ *   -EOWNERDEAD the server has died, has no successor yet, and its options say ANT_DEATH_FAIL
  *   -EDEADLK  the caller itself serves rq->function: it would wait for itself
  *   -ENOMEM   the host cannot move the areas now
  * Errors, after it was sent; rq is the caller's again, rq->error tells the same:
- *   -EOWNERDEAD the server ended without answering; rq->data is NULL if it had already given that area away
+ *   -EOWNERDEAD the server died, or ended without answering; rq->data is NULL if it had already given that area away
  *   -ESHUTDOWN  the server was stopped before it answered
  *   -ETIMEDOUT  the time limit passed while the request was still queued; it was withdrawn
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set; it was withdrawn
@@ -118,6 +127,7 @@ ANT_API int ant_call(struct ant_request *rq, int64_t timeout_ns);
  *   -EBUSY    the caller is serving rq, or rq->data is its state
  *   -ESRCH    nobody serves rq->function
  *   -EAGAIN   the server's queue limit is reached
+ *   -EOWNERDEAD the server has died, has no successor yet, and its options say ANT_DEATH_FAIL
  *   -ENOMEM   the host cannot move the areas now
  *
  * Paper: section 2.3, asynchronous.

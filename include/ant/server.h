@@ -19,6 +19,21 @@ struct ant_program;
 enum ant_start_reason {
     ANT_START_FRESH, /* by ant_serve: there is no state yet */
     ANT_START_SWAP,  /* by ant_swap: state, requests and function ids of a predecessor are waiting */
+    /*
+     * By ant_swap, after the predecessor died or hung: queued requests and function ids are waiting; its state only if ant_swap was told to trust it.
+     * Nothing is in service, and nothing that it had sent will come back.
+     */
+    ANT_START_RESTART,
+};
+
+/*
+ * What becomes of the requests of a server that has died: by a fault (config.contain_faults), ant_kill, or its watchdog. Either way the process goes on
+ * existing, with its id, function ids, queue, state and areas, until it is replaced (ant_swap) or stopped (ant_stop). What it had in service gets the result
+ * -EOWNERDEAD, or goes back to the head of the queue (ANT_REPEATABLE); what it had sent is withdrawn or its result dropped.
+ */
+enum ant_on_death {
+    ANT_DEATH_WAIT, /* queued and new requests wait for the successor, up to their time limits */
+    ANT_DEATH_FAIL, /* queued ones get the result -EOWNERDEAD, new ones are refused with it */
 };
 
 /* What a program's callbacks are given. The core writes it; context is the program's. */
@@ -80,6 +95,8 @@ struct ant_server_options {
     size_t stack_bytes;       /* 64 KiB to 64 TiB; default: the core's config */
     uint32_t queue_limit;     /* requests queued at most; default: no limit but the pool */
     int64_t start_timeout_ns; /* how long `start` may take; default 10 s */
+    int64_t watchdog_ns;      /* how long it may take from one message to the next ant_receive, before it counts as hung and is ended as by ant_kill; default: for ever */
+    enum ant_on_death on_death;
 };
 
 /*

@@ -35,11 +35,13 @@ struct ant_swap_options {
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
     int64_t deadline_ns; /* above 0, from the call: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
+    bool trust_state;    /* of a server that died or hung: its state is whole, the successor is to have it, and all areas; default: they are freed */
+    bool force;          /* a server that does not come to its quiescent point within quiesce_timeout_ns is ended as by ant_kill, and replaced as a dead one; default: -ETIMEDOUT */
 };
 
 /*
  * Of one kind of thing that is handed over: at_notice + arrived - left = handed_over. A swap that was rolled back hands nothing over:
- * there handed_over is what the old server goes on with or, with -ECANCELED, has left to the core to answer.
+ * there handed_over is what the old server goes on with or, with -ESRCH, has left to the core to answer.
  */
 struct ant_swap_count {
     uint32_t at_notice;   /* there when the old server was notified */
@@ -69,6 +71,7 @@ struct ant_swap_report {
     size_t state_bytes; /* of the state handed over */
     bool abandoned;     /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
     uint32_t swallowed; /* rolled back: requests that the new server had sent, whose results will be dropped */
+    bool restarted;     /* the old server was dead, or died before it came to rest: steps 3 to 5, 9 and 12 that it has not done have no time, and the blackout began with its death */
 };
 
 /*
@@ -80,6 +83,10 @@ struct ant_swap_report {
  *
  * function: any function id of the server. program: as in ant_serve. options: NULL for all defaults; borrowed during the call.
  * report: filled, if not NULL, on success, on every roll-back, and on -ENOTSUP, -EAGAIN and -ETIME. Step 12 may still be ahead (ant_swap_last).
+ * A dead server (ANT_DEATH_WAIT, server.h) is replaced in the same way: its successor gets queue and function ids, and, with trust_state, the state and all
+ * areas; `start` is told ANT_START_RESTART. One that dies before it has come to rest is replaced as a dead one. If that fails, the dead stay dead, and may
+ * be replaced again.
+ *
  * Any process. A server that swaps itself is at its quiescent point: the call returns only if it fails, and what it
  * has in service is handed over.
  *
@@ -96,15 +103,17 @@ struct ant_swap_report {
  *   -EPERM     the calling thread is no process
  * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed (processes and servers
  * that it created go on; it had better create them once it serves):
- *   -ETIMEDOUT a time limit, or the deadline, passed. In step 4: the old server did not give up its loop. In step 6: `start` or the transformer hung.
+ *   -ETIMEDOUT a time limit, or the deadline, passed. In step 4: the old server did not give up its loop (but see `force`). In step 6: `start` or the transformer hung.
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
  *   -EOWNERDEAD the new server ended in `start`
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
+ *   -ECANCELED it was cancelled: ant_swap_cancel
+ *   -EINTR     (report only) the caller was ended: ant_kill
  *   any other  what `start` or the transformer returned
  * Error, nobody serves:
- *   -ECANCELED the old server ended before it gave up its loop; its function ids are gone
+ *   -ESRCH     the old server ended (not: died) before it gave up its loop; its function ids are gone
  *
  * Paper: section 2.4, steps 1 to 12.
  */
@@ -125,6 +134,20 @@ ANT_API int ant_swap(uint32_t function, const struct ant_program *program,
  * Paper: section 2.4, steps 5, 9 and 12.
  */
 ANT_API int ant_swap_accept(void);
+
+/*
+ * Cancels the swap of a server that goes on: it is rolled back, and ant_swap returns -ECANCELED to the process that waits in it.
+ *
+ * function: any function id of the server. Any process (the requester itself waits). Does not wait for the roll-back.
+ *
+ * Errors:
+ *   -EINVAL   function is 0
+ *   -ESRCH    nobody serves that function
+ *   -ENOENT   no swap of that server goes on
+ *   -EALREADY it has been decided already: committed, or failed otherwise
+ *   -EPERM    the calling thread is no process
+ */
+ANT_API int ant_swap_cancel(uint32_t function);
 
 /*
  * The report of the last swap of a server that ended, committed or rolled back; with step 12, once it has happened.

@@ -23,6 +23,7 @@ enum ant_event_kind {
     ANT_EVENT_CANCEL,   /* withdrawn. a = function, b = cookie */
     ANT_EVENT_STEP,     /* a = step of a swap (1 to 12), b = generation that it is to have */
     ANT_EVENT_ROLLBACK, /* a = step that failed, b = error */
+    ANT_EVENT_DEATH,    /* told by whoever found it. a = index of the process that died, b = signal, or the negative errno value that it was ended with */
 };
 
 struct ant_event {

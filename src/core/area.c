@@ -128,7 +128,7 @@ int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
 
 int ant_ica_alloc(size_t pages, void **area)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!area || pages == 0 || pages > antk_pool_pages(self->core->pool))
@@ -142,7 +142,7 @@ int ant_ica_alloc(size_t pages, void **area)
 
 int ant_ica_free(void *area)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     uint32_t frame;
@@ -156,7 +156,7 @@ int ant_ica_free(void *area)
 
 int ant_ica_info(const void *area, struct ant_ica_info *info)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!info)
@@ -175,7 +175,7 @@ int ant_ica_info(const void *area, struct ant_ica_info *info)
 
 int ant_ica_stats(struct ant_ica_stats *stats)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!stats)

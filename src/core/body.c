@@ -8,12 +8,56 @@
 
 _Thread_local struct antk_body *antk_self;
 
+void antk_check(struct antk_body *self)
+{
+    if (__builtin_expect(atomic_load(&self->flags) != 0, 0))
+        antk_leave(self, -ESHUTDOWN);
+}
+
+static uint32_t depth_of(struct antk_body *self)
+{
+    return atomic_load_explicit(&self->inside, memory_order_relaxed);
+}
+
 struct antk_body *antk_enter(void)
 {
     struct antk_body *self = antk_self;
-    if (self && __builtin_expect(atomic_load_explicit(&self->flags, memory_order_relaxed) != 0, 0))
-        antk_leave(self, -ESHUTDOWN);
+    if (self) {
+        atomic_store(&self->inside, depth_of(self) + 1); /* one call of ours makes another */
+        antk_check(self);
+    }
     return self;
+}
+
+void antk_exit(struct antk_body **entered)
+{
+    struct antk_body *self = *entered;
+    if (!self || self != antk_self) /* it is no process any more */
+        return;
+    uint32_t depth = depth_of(self) - 1;
+    atomic_store(&self->inside, depth);
+    if (depth == 0)
+        antk_check(self);
+}
+
+struct antk_body *antk_current(void)
+{
+    struct antk_body *self = antk_self;
+    if (self)
+        antk_check(self);
+    return self;
+}
+
+void antk_go_outside(struct antk_body *self)
+{
+    atomic_store(&self->inside, 0);
+    antk_check(self);
+}
+
+void antk_come_back(struct antk_body *self)
+{
+    atomic_store(&self->inside, 1);
+    antk_check(self);
 }
 
 void antk_leave(struct antk_body *self, int status)
@@ -127,6 +171,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     body->incarnation = atomic_fetch_add(&ep->core->incarnations, 1) + 1;
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     atomic_store(&body->flags, 0);
+    atomic_store(&body->inside, 1);
     atomic_store(&body->waiting, false);
     atomic_store(&body->launched, false);
     atomic_store(&body->thread.created, false);
@@ -175,6 +220,7 @@ static int body_main(void *arg)
     antk_functions_enter_thread();
     if (setjmp(self->base) == 0)
         self->exit_status = self->entry(self);
+    atomic_store(&self->inside, 1);
     return 0;
 }
 
@@ -183,6 +229,7 @@ static void body_leave(void *arg)
 {
     struct antk_body *self = arg;
     struct antk_core *core = self->core;
+    atomic_store(&self->inside, 1);
     bool ended = end_body(self, self->exit_status);
     antk_functions_leave_thread();
     antk_self = NULL;
@@ -265,6 +312,7 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
     antk_functions_enter_thread();
     list_body(core, body);
     antk_pin_again(ep);
+    atomic_store(&body->inside, 0); /* it is the program's thread, and back there soon */
     antk_self = body;
     *adopted = body;
     return 0;

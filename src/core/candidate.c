@@ -50,8 +50,11 @@ static int candidate_main(struct antk_body *self)
             return -ESHUTDOWN; /* given up before it began */
     }
     int rc = c->ops->prepare(c);
-    if (rc == 0 && c->program->start)
+    if (rc == 0 && c->program->start) {
+        antk_go_outside(self);
         rc = c->program->start(&self->server);
+        antk_come_back(self);
+    }
     if (rc != 0) {
         antk_candidate_cancel(c, rc);
         return rc;

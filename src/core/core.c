@@ -222,7 +222,7 @@ int ant_boot(const struct ant_config *given)
 
 int ant_info(struct ant_info *info)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!info)
@@ -312,7 +312,7 @@ static uint32_t abandon_rest(struct antk_core *core)
 
 int ant_shutdown(struct ant_shutdown_report *report)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self || self != self->core->boot)
         return -EPERM;
     struct antk_core *core = self->core;

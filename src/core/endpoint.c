@@ -254,7 +254,7 @@ static int info_of(struct antk_endpoint *ep, struct ant_process_info *info)
 
 int ant_process_info(ant_pid pid, struct ant_process_info *info)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!info)

@@ -166,7 +166,7 @@ void antk_functions_remove(struct antk_endpoint *ep, uint32_t incarnation)
 
 int ant_function_add(uint32_t function)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (function == 0)
@@ -176,7 +176,7 @@ int ant_function_add(uint32_t function)
 
 int ant_function_remove(uint32_t function)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (function == 0)
@@ -206,7 +206,7 @@ int ant_function_remove(uint32_t function)
 
 int ant_lookup(uint32_t function, ant_pid *pid)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (function == 0 || !pid)

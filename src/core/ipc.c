@@ -31,7 +31,7 @@ static void wake(struct antk_core *core, struct antk_body *body)
 
 int ant_request_new(uint32_t function, struct ant_request **rq)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (function == 0 || !rq)
@@ -61,7 +61,7 @@ static int find_request(struct antk_body *self, const struct ant_request *rq, ui
 
 int ant_request_free(struct ant_request *rq)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     uint32_t frame;
@@ -264,7 +264,7 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
 
 int ant_send(struct ant_request *rq)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     struct sent sent;
@@ -353,7 +353,7 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
 
 int ant_receive(struct ant_message *message, int64_t timeout_ns)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self || self->candidate)
         return -EPERM;
     if (!message)
@@ -377,7 +377,7 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
         }
         rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"a message", -1, idle});
         if (rc == -EINTR)
-            antk_enter();
+            antk_check(self);
     }
 }
 
@@ -455,7 +455,7 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
 
 int ant_reply(struct ant_request *rq, int32_t status)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self || self->candidate)
         return -EPERM;
     uint32_t frame, data;
@@ -502,7 +502,7 @@ static int give_up_waiting(struct antk_body *self, const struct sent *sent, int 
 
 int ant_call(struct ant_request *rq, int64_t timeout_ns)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     uint64_t deadline_ns = antk_deadline(self->core->machine, timeout_ns);
@@ -515,7 +515,7 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
     while (antk_state_of(record) != ANTK_DONE) {
         rc = antk_wait_park(self, deadline_ns, wait);
         if (rc == -EINTR)
-            antk_enter();
+            antk_check(self);
         if (rc != 0 && antk_state_of(record) != ANTK_DONE) {
             rc = give_up_waiting(self, &sent, rc);
             if (rc != 0)

@@ -36,7 +36,7 @@ void antk_take_back(struct antk_body *self, uint32_t frame, int error)
 
 int ant_cancel(struct ant_request *rq)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     struct antk_endpoint *ep = self->endpoint;
@@ -75,7 +75,7 @@ static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, s
 
 int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!count || (!items && capacity > 0) || kind < ANT_IN_SERVICE || kind > ANT_ANSWERED)

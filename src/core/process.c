@@ -6,13 +6,16 @@
 
 static int user_main(struct antk_body *self)
 {
-    return self->user_entry(self->user_arg);
+    antk_go_outside(self);
+    int status = self->user_entry(self->user_arg);
+    antk_come_back(self);
+    return status;
 }
 
 int ant_process_create(const struct ant_process_options *options, int (*entry)(void *arg),
                        void *arg, ant_pid *pid)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     struct antk_body_start start = {
@@ -50,7 +53,7 @@ bool antk_process_options_ok(int priority, size_t stack_bytes)
 
 void ant_exit(int status)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (self && self != self->core->boot)
         antk_leave(self, status);
 }
@@ -120,7 +123,7 @@ static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64
 
 int ant_wait(ant_pid pid, int64_t timeout_ns, int *status)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     struct antk_endpoint *ep = antk_pin(self->core, pid);
@@ -130,13 +133,12 @@ int ant_wait(ant_pid pid, int64_t timeout_ns, int *status)
     if (ep != self->endpoint)
         rc = wait_for_end(self, ep, antk_deadline(self->core->machine, timeout_ns), status);
     antk_unpin(ep);
-    antk_enter();
     return rc;
 }
 
 int ant_stop(ant_pid pid, int64_t timeout_ns, int *status)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     struct antk_endpoint *ep = antk_pin(self->core, pid);
@@ -152,13 +154,12 @@ int ant_stop(ant_pid pid, int64_t timeout_ns, int *status)
     else
         rc = wait_for_end(self, ep, antk_deadline(self->core->machine, timeout_ns), status);
     antk_unpin(ep);
-    antk_enter();
     return rc;
 }
 
 int ant_priority_set(ant_pid pid, int priority)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (priority < ANT_PRIORITY_MIN || priority > ANT_PRIORITY_MAX)
@@ -186,19 +187,19 @@ int ant_priority_set(ant_pid pid, int priority)
 
 ant_pid ant_self(void)
 {
-    struct antk_body *self = antk_enter();
+    struct antk_body *self = antk_current();
     return self ? antk_endpoint_pid(self->endpoint) : 0;
 }
 
 uint64_t ant_now(void)
 {
-    struct antk_body *self = antk_enter();
+    struct antk_body *self = antk_current();
     return self ? antk_now(self->core->machine) : 0;
 }
 
 int ant_work(uint64_t work_ns)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     atomic_store(&self->waiting, true);
@@ -218,7 +219,7 @@ void antk_spend(struct antk_body *self, uint64_t cost_ns)
 
 int ant_sleep(uint64_t time_ns)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     uint64_t until_ns = time_ns < ANTK_NEVER ? time_ns : ANTK_NEVER - 1;
@@ -226,7 +227,7 @@ int ant_sleep(uint64_t time_ns)
         if (atomic_load(&self->stop))
             return -ESHUTDOWN;
         if (antk_wait_park(self, until_ns, (struct antk_wait){"a time", -1, false}) == -EINTR)
-            antk_enter();
+            antk_check(self);
     }
     return 0;
 }

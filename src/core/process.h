@@ -85,6 +85,7 @@ struct antk_endpoint {
 enum {
     ANTK_ABANDONED = 1, /* it ends when it is next in the core */
     ANTK_DETACHED = 2,  /* nobody will join its thread (core->lock) */
+    ANTK_KILLED = 4,    /* with ANTK_ABANDONED: its end is a death */
 };
 
 #define ANTK_STACK_MIN ((size_t)64 << 10)
@@ -97,7 +98,8 @@ struct antk_body {
     struct antk_endpoint *endpoint;   /* whose process it is, or is to become */
     uint32_t incarnation;             /* unique in the core; tags what it allocates and sends */
     _Atomic uint32_t stop;            /* != 0: ant_work must return (asked to stop, or abandoned) */
-    _Atomic uint32_t flags;           /* ANTK_ABANDONED, ANTK_DETACHED */
+    _Atomic uint32_t flags;           /* ANTK_ABANDONED, ANTK_DETACHED, ANTK_KILLED */
+    _Atomic uint32_t inside;          /* != 0: its thread is in the core; written by that only. See antk_enter */
     _Atomic bool waiting;             /* blocked or working in the core, where it can be ended at once */
     struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
     _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
@@ -119,14 +121,30 @@ struct antk_body {
 
 extern _Thread_local struct antk_body *antk_self;
 
-/* The calling process, or NULL. Ends the thread instead of returning if it has been abandoned. */
+/*
+ * A thread is inside the core from the first line of a public call to its last, and whenever it runs no code of the program's. Only outside may a fault be contained, or
+ * the thread be stopped by force. It looks at its flags after it has said that it is inside, and again after it has said that it is not; whoever ends it by force sets the flag first
+ * and then looks where it is: so it either sees the flag and ends, or is seen outside, where it can begin nothing more.
+ *
+ * Every public call that does anything begins with ANTK_ENTER(self): the calling process, or NULL. Ends the thread instead of returning, now or at the end of the call, if it
+ * has been abandoned or killed.
+ */
+#define ANTK_ENTER(self) struct antk_body *self __attribute__((cleanup(antk_exit))) = antk_enter()
 struct antk_body *antk_enter(void);
+void antk_exit(struct antk_body **self);
+/* The same, where nothing is done with it that could be cut short. */
+struct antk_body *antk_current(void);
+/* Ends the thread if it has been abandoned or killed. */
+void antk_check(struct antk_body *self);
+/* Around each call of the program's own code. */
+void antk_go_outside(struct antk_body *self);
+void antk_come_back(struct antk_body *self);
 /* Ends the calling thread's process. */
 ANT_NORETURN void antk_leave(struct antk_body *self, int status);
 
 /*
  * Waits like antk_park, in a place where an abandoned body can be ended: -EINTR tells that it has been. Then the caller lets go of
- * what it holds (pins, references) and calls antk_enter, which does not return.
+ * what it holds (pins, references) and calls antk_check, which does not return (the end of a public call does so too).
  */
 int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait);
 

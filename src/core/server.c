@@ -13,7 +13,9 @@
 static void result(struct antk_body *self, struct ant_request *rq)
 {
     if (self->server.program->result) {
+        antk_go_outside(self);
         self->server.program->result(&self->server, rq);
+        antk_come_back(self);
         return;
     }
     if (rq->data)
@@ -37,14 +39,19 @@ static int callback_loop(struct antk_body *self)
             ant_swap_accept();
             break;
         case ANT_STOP:
-            if (program->stop)
+            if (program->stop) {
+                antk_go_outside(self);
                 program->stop(&self->server);
+                antk_come_back(self);
+            }
             return 0;
         case ANT_RESULT:
             result(self, message.request);
             break;
         case ANT_REQUEST:
+            antk_go_outside(self);
             program->request(&self->server, message.request);
+            antk_come_back(self);
             break;
         }
     }
@@ -53,7 +60,12 @@ static int callback_loop(struct antk_body *self)
 int antk_server_loop(struct antk_body *self)
 {
     const struct ant_program *program = self->server.program;
-    return program->run ? program->run(&self->server) : callback_loop(self);
+    if (!program->run)
+        return callback_loop(self);
+    antk_go_outside(self);
+    int status = program->run(&self->server);
+    antk_come_back(self);
+    return status;
 }
 
 /* ---- creating one ---- */
@@ -147,7 +159,7 @@ static int start_candidate(struct antk_candidate *c, uint32_t function, int prio
 int ant_serve(uint32_t function, const struct ant_program *program,
               const struct ant_server_options *options, ant_pid *pid)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     static const struct ant_server_options defaults;
@@ -183,7 +195,6 @@ int ant_serve(uint32_t function, const struct ant_program *program,
     antk_candidate_put(c);
     antk_unpin(ep);
     antk_body_raise(self, 0);
-    antk_enter();
     return rc;
 }
 
@@ -197,7 +208,7 @@ bool antk_is_state(struct antk_body *self, uint32_t frame)
 
 int ant_state_set(void *state)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!self->server.program)
@@ -224,7 +235,7 @@ int ant_state_set(void *state)
 
 void *ant_state(void)
 {
-    struct antk_body *self = antk_enter();
+    struct antk_body *self = antk_current();
     if (!self || !self->server.program)
         return NULL;
     struct antk_candidate *c = self->candidate;

@@ -71,7 +71,7 @@ static bool read_slot(struct antk_trace *trace, uint64_t number, struct ant_even
 
 int ant_trace_read(struct ant_event *events, size_t capacity, size_t *count)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!count || (!events && capacity > 0))
@@ -107,7 +107,7 @@ static int write_all(int fd, const char *text, size_t bytes)
 
 int ant_trace_write(int fd)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     struct antk_core *core = self->core;
@@ -135,8 +135,8 @@ int ant_trace_write(int fd)
 
 const char *ant_event_name(enum ant_event_kind kind)
 {
-    static const char *const names[] = {"create", "exit",   "dispatch", "alloc",
-                                        "free",   "send",   "receive",  "reply",
-                                        "result", "cancel", "step",     "rollback"};
+    static const char *const names[] = {"create", "exit",     "dispatch", "alloc",  "free",
+                                        "send",   "receive",  "reply",    "result", "cancel",
+                                        "step",   "rollback", "death"};
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

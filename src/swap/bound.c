@@ -148,7 +148,7 @@ int antk_bound_admit(struct antk_endpoint *ep, const struct ant_program *program
 
 int ant_swap_bound(uint32_t function, const struct ant_program *program, struct ant_bound *bound)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     int rc = antk_program_check(program);

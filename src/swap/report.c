@@ -164,7 +164,7 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
 
 int ant_swap_last(uint32_t function, struct ant_swap_report *report)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (function == 0 || !report)

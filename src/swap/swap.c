@@ -206,7 +206,7 @@ static void rest(struct antk_swap *s, struct antk_body *self)
 
 int ant_swap_accept(void)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     if (!self->told_of_swap)
@@ -286,8 +286,10 @@ static int prepare(struct antk_candidate *c)
     if (s->transformer.transform) {
         void *state = NULL;
         atomic_store(&s->transformer_time_ns, antk_now(machine));
+        antk_go_outside(self);
         int rc = s->transformer.transform(&self->server, self->server.state,
                                           self->server.state_bytes, &state);
+        antk_come_back(self);
         if (rc == 0)
             rc = ant_state_set(state);
         if (rc != 0)
@@ -567,7 +569,7 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
 int ant_swap(uint32_t function, const struct ant_program *program,
              const struct ant_swap_options *options, struct ant_swap_report *report)
 {
-    struct antk_body *self = antk_enter();
+    ANTK_ENTER(self);
     if (!self)
         return -EPERM;
     static const struct ant_swap_options defaults;
@@ -584,6 +586,5 @@ int ant_swap(uint32_t function, const struct ant_program *program,
         return -ESRCH;
     rc = swap_endpoint(self, ep, function, program, o, report);
     antk_unpin(ep);
-    antk_enter();
     return rc;
 }
