@@ -91,6 +91,23 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
     antk_unlock(&core->sweep_lock);
 }
 
+void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t incarnation)
+{
+    struct antk_core *core = ep->core;
+    size_t frames = antk_pool_pages(core->pool);
+    antk_lock(&core->sweep_lock);
+    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
+        struct antk_area *area = antk_pool_area(core->pool, frame);
+        if (atomic_load(&area->owner) != ep->window.id)
+            continue;
+        /* The state first: whoever receives an area writes its tag before that. */
+        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
+        if ((state == ANTK_PLAIN || state == ANTK_HELD) && atomic_load(&area->tag) != incarnation)
+            antk_area_drop(ep, frame);
+    }
+    antk_unlock(&core->sweep_lock);
+}
+
 void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
 {
     size_t frames = antk_pool_pages(core->pool);
@@ -170,6 +187,27 @@ int ant_ica_info(const void *area, struct ant_ica_info *info)
     info->pages = antk_pool_area(self->core->pool, frame)->pages;
     info->frame = frame;
     info->contiguity = antk_area_contiguity(self->core->pool, &self->endpoint->window, frame);
+    return 0;
+}
+
+int ant_ica_list(void **areas, size_t capacity, size_t *count)
+{
+    ANTK_ENTER(self);
+    if (!self)
+        return -EPERM;
+    if (!count || (!areas && capacity > 0))
+        return -EINVAL;
+    struct antk_core *core = self->core;
+    struct antk_endpoint *ep = self->endpoint;
+    size_t frames = antk_pool_pages(core->pool), found = 0;
+    for (uint32_t frame = 0; frame < frames; frame++) {
+        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != ep->window.id || !received(core, frame))
+            continue;
+        if (found < capacity)
+            areas[found] = antk_area_address(&ep->window, frame);
+        found++;
+    }
+    *count = found;
     return 0;
 }
 

@@ -108,6 +108,7 @@ static bool list_body(struct antk_core *core, struct antk_body *body)
     if (core->live_bodies)
         core->live_bodies->live_prev = body;
     core->live_bodies = body;
+    body->listed = true;
     antk_unlock(&core->lock);
     return true;
 }
@@ -119,6 +120,7 @@ static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joi
     *(body->live_prev ? &body->live_prev->live_next : &core->live_bodies) = body->live_next;
     if (body->live_next)
         body->live_next->live_prev = body->live_prev;
+    body->listed = false;
     bool detached = (atomic_load(&body->flags) & ANTK_DETACHED) != 0;
     if (!detached) {
         struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
@@ -179,30 +181,16 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->base_priority, priority);
     body->raised_priority = 0;
     body->exit_status = 0;
+    atomic_store(&body->death, 0);
+    atomic_store(&body->busy_since_ns, 0);
     body->told_of_swap = false;
     atomic_store(&body->retired, false);
     body->thread.index = ep->index;
     memset(&body->server, 0, sizeof body->server);
 }
 
-/* Has the process ended with it? */
-static bool end_body(struct antk_body *self, int status)
-{
-    struct antk_endpoint *ep = self->endpoint;
-    bool ended = self->candidate && antk_candidate_ended(self, status);
-    antk_lock(&ep->lock);
-    bool acting = ep->body == self;
-    int error = ep->stop_error;
-    antk_unlock(&ep->lock);
-    if (acting) {
-        antk_trace_add(self->core, ep->index, ANT_EVENT_EXIT, status, 0);
-        antk_endpoint_close(ep, error, status);
-    }
-    return ended || acting;
-}
-
 /* A waiter is gone from its stack as soon as it is told. */
-static void wake_waiters(struct antk_core *core, struct antk_waiter *waiter)
+void antk_waiters_wake(struct antk_core *core, struct antk_waiter *waiter)
 {
     while (waiter) {
         struct antk_waiter *next = waiter->next;
@@ -230,12 +218,15 @@ static void body_leave(void *arg)
     struct antk_body *self = arg;
     struct antk_core *core = self->core;
     atomic_store(&self->inside, 1);
-    bool ended = end_body(self, self->exit_status);
+    if (atomic_load(&self->flags) & ANTK_KILLED) /* it may have been abandoned, and shall not starve with what it holds */
+        core->machine->ops->set_priority(&self->thread, atomic_load(&self->base_priority));
+    bool ended = self->candidate && antk_candidate_ended(self, self->exit_status);
+    ended |= antk_process_end(self, self->exit_status) == ANTK_ENDED;
     antk_functions_leave_thread();
     antk_self = NULL;
     struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
     antk_unpin(self->endpoint);
-    wake_waiters(core, waiters);
+    antk_waiters_wake(core, waiters);
     if (unlist_body(core, self, true)) {
         antk_thread_detach_self(); /* its shutdown has not waited for this thread */
     } else {

@@ -169,7 +169,18 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
     if (!atomic_compare_exchange_strong(&c->fate, &pending, ANTK_CANCELLED | positive << 8))
         return false;
     c->ops->cancelled(c);
+    struct antk_body *requester = c->requester; /* with undone, it may be gone */
+    atomic_store(&c->undone, true);
+    if (requester != antk_self)
+        antk_unpark(requester->core->machine, &requester->thread);
     return true;
+}
+
+void antk_candidate_await_undone(struct antk_candidate *c)
+{
+    struct antk_wait wait = {"a cancelled swap to be undone, process", c->endpoint->index, false};
+    while (!atomic_load(&c->undone))
+        antk_park(&c->requester->thread, ANTK_NEVER, wait);
 }
 
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what)
@@ -230,6 +241,7 @@ static void hasten(struct antk_candidate *c)
 bool antk_candidate_wind_up(struct antk_candidate *c, bool hung)
 {
     struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false};
+    antk_candidate_await_undone(c);
     if (hung && atomic_load(&c->go) && give_up(c))
         return true;
     hasten(c);

@@ -36,6 +36,7 @@ struct antk_candidate {
     struct antk_body *body;
     _Atomic uint32_t refs;
     _Atomic uint32_t fate;      /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
+    _Atomic bool undone;        /* after cancellation: `cancelled` is through */
     _Atomic bool go;            /* it may begin */
     _Atomic bool ended;         /* after cancellation: its thread has left and its things are freed */
     bool ending;                /* core->lock: its thread is back in the core, to end */
@@ -79,6 +80,8 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
 /* Tries to cancel it, with a negative errno value; if this wins, the predecessor goes on. False: its fate was decided already. */
 bool antk_candidate_cancel(struct antk_candidate *c, int error);
 
+/* Requester: whoever has cancelled it may still be at work on what follows from that. Waits. */
+void antk_candidate_await_undone(struct antk_candidate *c);
 /* Requester: what it must do for the wait of any kind to end: 0 to go on waiting, else the error to cancel with. */
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what);
 /*

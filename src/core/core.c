@@ -252,6 +252,7 @@ static void count_held(struct antk_core *core, struct ant_shutdown_report *repor
         antk_lock(&ep->lock);
         if (!ep->closed)
             report->requests_unanswered += ep->requests.count + ep->service.count;
+        report->servers_dead += ep->dead;
         antk_unlock(&ep->lock);
     }
 }
@@ -261,8 +262,13 @@ static uint32_t stop_all(struct antk_core *core)
     uint32_t asked = 0;
     for (uint32_t i = 0; i < core->config.max_processes; i++) {
         struct antk_endpoint *ep = &core->endpoints[i];
-        if (ep != core->boot->endpoint)
-            asked += antk_endpoint_stop(ep);
+        if (ep == core->boot->endpoint)
+            continue;
+        antk_lock(&ep->lock);
+        bool dead = ep->dead;
+        antk_unlock(&ep->lock);
+        bool living = antk_endpoint_stop(ep);
+        asked += living && !dead && !antk_is_own(ep);
     }
     return asked;
 }
@@ -324,6 +330,8 @@ int ant_shutdown(struct ant_shutdown_report *report)
     held.processes_asked = stop_all(core);
     struct antk_endpoint *ep = self->endpoint;
     antk_endpoint_close(ep, -ESHUTDOWN, 0); /* first: others may wait for what it owes them */
+    if (core->config.contain_faults)
+        antk_interrupt_all(core);
     await_all(core, deadline_ns);
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
     antk_fault_unwatch(core);

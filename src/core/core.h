@@ -30,6 +30,10 @@ struct antk_core {
     struct cds_lfht *functions;  /* function id -> struct antk_function, read under RCU */
     struct antk_body *boot;
 
+    struct antk_endpoint *_Atomic watchdog; /* of the process that watches; NULL: there is none */
+    _Atomic uint64_t watchdog_due_ns;       /* when it looks again; a server that will be due before wakes it */
+    _Atomic uint32_t monitors;              /* lent by any process */
+
     _Atomic uint32_t incarnations; /* the last one given out */
     _Atomic uint32_t spaces;
     _Atomic uint32_t shutting_down;
@@ -66,6 +70,8 @@ int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_
  * pin is gone.
  */
 void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last);
+/* Frees the plain areas and the held requests of ep that another incarnation allocated: a server without trust in its predecessor. */
+void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t incarnation);
 /* The areas, and their pages, that any process holds now. */
 void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages);
 

@@ -23,6 +23,11 @@ ant_pid antk_endpoint_pid(struct antk_endpoint *ep)
     return (uint64_t)generation_of(word) << 32 | (ep->index + 1);
 }
 
+bool antk_is_own(struct antk_endpoint *ep)
+{
+    return ep == ep->core->boot->endpoint || ep == atomic_load(&ep->core->watchdog);
+}
+
 struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid)
 {
     uint32_t index = (uint32_t)pid;
@@ -101,16 +106,19 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority,
     antk_lock(&ep->lock);
     ep->closed = false;
     ep->receiving = false;
+    ep->dead = false;
     /* a shutdown that began meanwhile may have passed this slot by */
     atomic_store(&ep->stopping, atomic_load(&core->shutting_down));
-    ep->stop_error = atomic_load(&core->shutting_down) ? -ESHUTDOWN : -EOWNERDEAD;
     ep->priority = priority;
     ep->body = NULL;
     antk_queue_init(&ep->requests, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->results, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->service, ANTK_LINK_QUEUE);
     antk_queue_init(&ep->out, ANTK_LINK_OUT);
+    antk_queue_init(&ep->monitors, ANTK_LINK_QUEUE);
     ep->queue_limit = 0;
+    ep->on_death = ANT_DEATH_WAIT;
+    atomic_store(&ep->watchdog_ns, 0);
     ep->stack_bytes = core->config.stack_bytes;
     ep->notice = NULL;
     ep->swap = NULL;
@@ -134,7 +142,6 @@ bool antk_endpoint_stop(struct antk_endpoint *ep)
     struct antk_body *body = ep->body;
     if (living) {
         atomic_store(&ep->stopping, 1);
-        ep->stop_error = -ESHUTDOWN;
         ep->receiving = false;
     }
     if (body)
@@ -142,6 +149,8 @@ bool antk_endpoint_stop(struct antk_endpoint *ep)
     antk_unlock(&ep->lock);
     if (body)
         antk_unpark(ep->core->machine, &body->thread);
+    else if (living)
+        antk_process_bury_dead(ep); /* it cannot do that itself */
     return living;
 }
 
@@ -211,6 +220,9 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     if (requester)
         antk_unpark(ep->core->machine, &requester->thread);
     antk_requests_close(ep, error);
+    antk_monitors_free(ep);
+    if (ep->program)
+        antk_monitors_tell(ep, ANT_CHANGE_ENDED, 0);
     if (!antk_endpoint_shared(ep, antk_self)) /* else it is done with the last pin */
         antk_areas_sweep(ep, 0, false);
     antk_lock(&ep->lock);
@@ -245,6 +257,7 @@ static int info_of(struct antk_endpoint *ep, struct ant_process_info *info)
             .queued_results = ep->results.count,
             .in_service = ep->service.count,
             .outstanding = ep->out.count,
+            .dead = ep->dead,
         };
         snprintf(info->name, sizeof info->name, "%s", ep->name);
     }

@@ -29,10 +29,11 @@ const char *ant_strerror(int error)
         {ENOENT, "there is nothing of the kind"},
         {ENOTSUP, "not possible here: no transformer for that state, no such server, or no such mover"},
         {ETIMEDOUT, "the time limit passed"},
-        {EALREADY, "its result is there already"},
+        {EALREADY, "its result is there, or the swap is decided, already"},
         {EINPROGRESS, "the server has it in service; its result will come"},
-        {ECANCELED, "the swap was given up: the old server goes on, or has ended itself"},
-        {EOWNERDEAD, "the process ended before it was done"},
+        {ECANCELED, "the swap was given up: the old server goes on"},
+        {EINTR, "whoever asked for it was ended"},
+        {EOWNERDEAD, "the process died, or ended before it was done"},
         {ESHUTDOWN, "it was asked to stop"},
     };
     int number = error < 0 && error != INT32_MIN ? -error : error;

@@ -47,8 +47,7 @@ int ant_request_new(uint32_t function, struct ant_request **rq)
     return 0;
 }
 
-/* The request at an address, as the caller's own or as one that it serves. -EFAULT, -EINVAL, -EPERM. */
-static int find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame)
+int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame)
 {
     int rc = antk_own_area(self, rq, frame);
     if (rc == 0)
@@ -65,7 +64,7 @@ int ant_request_free(struct ant_request *rq)
     if (!self)
         return -EPERM;
     uint32_t frame;
-    int rc = find_request(self, rq, &frame);
+    int rc = antk_find_request(self, rq, &frame);
     if (rc != 0)
         return rc;
     if (antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
@@ -121,6 +120,21 @@ void antk_receive_data(struct antk_body *self, uint32_t data)
     antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
 }
 
+struct ant_request *antk_write_header(struct antk_endpoint *ep, uint32_t frame, ant_pid peer)
+{
+    const struct antk_record *record = antk_record(ep->core, frame);
+    struct ant_request *request = antk_view(ep, frame);
+    request->function = record->function;
+    request->operation = record->operation;
+    request->cookie = record->cookie;
+    request->data = antk_data_view(ep, record->data);
+    request->peer = peer;
+    request->status = 0;
+    request->error = 0;
+    request->flags = record->flags;
+    return request;
+}
+
 /* What it costs to move a request and its data to another window. */
 static uint64_t remap_cost_ns(struct antk_core *core, uint32_t data)
 {
@@ -138,6 +152,8 @@ static int enqueue(struct antk_endpoint *client, struct antk_endpoint *server, u
     antk_lock(&server->lock);
     if (server->closed) {
         rc = -ESRCH;
+    } else if (!server->body && server->on_death == ANT_DEATH_FAIL) {
+        rc = -EOWNERDEAD;
     } else if (server->queue_limit != 0 && server->requests.count >= server->queue_limit) {
         rc = -EAGAIN;
     } else {
@@ -195,6 +211,8 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->incarnation = self->incarnation;
     record->server = antk_endpoint_pid(server);
     record->data = data;
+    record->flags = header->flags;
+    record->repeated = false;
     record->waiter = synchronous ? self->index + 1 : 0;
     int rc = antk_carry(ep, server, frame, data, false);
     if (rc != 0)
@@ -203,14 +221,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     uint64_t before = atomic_fetch_add(&record->tag, UINT64_C(1) << 32);
     *sent = (struct sent){frame, header->function,
                           antk_tag(ANTK_QUEUED, server->index, (uint32_t)(before >> 32) + 1)};
-    struct ant_request *request = antk_view(server, frame);
-    request->function = header->function;
-    request->operation = header->operation;
-    request->cookie = header->cookie;
-    request->data = antk_data_view(server, data);
-    request->peer = antk_endpoint_pid(ep);
-    request->status = 0;
-    request->error = 0;
+    struct ant_request *request = antk_write_header(server, frame, antk_endpoint_pid(ep));
     list_out(self, frame);
     rc = enqueue(ep, server, frame);
     if (rc != 0) {
@@ -232,7 +243,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
 static int submit(struct antk_body *self, struct ant_request *rq, bool synchronous, struct sent *sent)
 {
     uint32_t frame;
-    int rc = find_request(self, rq, &frame);
+    int rc = antk_find_request(self, rq, &frame);
     if (rc != 0)
         return rc;
     if (antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
@@ -243,7 +254,8 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
                                  .data = rq->data,
                                  .peer = rq->peer,
                                  .status = rq->status,
-                                 .error = rq->error};
+                                 .error = rq->error,
+                                 .flags = rq->flags};
     if (header.function == 0)
         return -EINVAL;
     uint32_t data;
@@ -337,6 +349,8 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     antk_unlock(&ep->lock);
     if (found)
         self->told_of_swap = notice != NULL;
+    if (found && atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0)
+        antk_watchdog_begin(self);
     if (found && self->thread.observed)
         antk_observe_begin(self);
     if (notice) {
@@ -361,6 +375,7 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
     if (self->thread.observed)
         antk_observe_end(self);
     atomic_store_explicit(&self->thread.activity, ANTK_IDLE, memory_order_relaxed);
+    atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
     bool idle;
     if (timeout_ns == 0)
         return next_message(self, false, message, &idle) ? 0 : -ETIMEDOUT;
@@ -436,12 +451,7 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
             return rc;
         }
         record->data = data;
-        struct ant_request *request = antk_view(client, frame);
-        request->function = record->function;
-        request->operation = record->operation;
-        request->cookie = cookie;
-        request->data = antk_data_view(client, data);
-        request->peer = antk_endpoint_pid(ep);
+        struct ant_request *request = antk_write_header(client, frame, antk_endpoint_pid(ep));
         request->status = status;
         request->error = error;
         leave_service(ep, frame);
@@ -459,7 +469,7 @@ int ant_reply(struct ant_request *rq, int32_t status)
     if (!self || self->candidate)
         return -EPERM;
     uint32_t frame, data;
-    int rc = find_request(self, rq, &frame);
+    int rc = antk_find_request(self, rq, &frame);
     if (rc != 0)
         return rc;
     if (antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE)

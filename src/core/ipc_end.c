@@ -39,6 +39,19 @@ static bool serve_next(struct antk_endpoint *ep)
     return frame != ANTK_NO_FRAME;
 }
 
+/* A request in service gets its result from the core. */
+static void answer_one(struct antk_endpoint *ep, uint32_t frame, int error)
+{
+    if (antk_answer(ep, frame, named_data(ep, frame), 0, error) == 0 ||
+        antk_answer(ep, frame, ANTK_NO_FRAME, 0, error) == 0)
+        return;
+    antk_log(&ep->core->log, ANT_LOG_ERROR,
+             "process %u (%s) ended, and a request it served cannot be moved back", ep->index, ep->name);
+    antk_lock(&ep->lock);
+    antk_queue_unlink(ep->core->records, &ep->service, frame);
+    antk_unlock(&ep->lock);
+}
+
 static void answer_all(struct antk_endpoint *ep, int error)
 {
     while (serve_next(ep))
@@ -49,15 +62,49 @@ static void answer_all(struct antk_endpoint *ep, int error)
         antk_unlock(&ep->lock);
         if (frame == ANTK_NO_FRAME)
             return;
-        if (antk_answer(ep, frame, named_data(ep, frame), 0, error) == 0 ||
-            antk_answer(ep, frame, ANTK_NO_FRAME, 0, error) == 0)
-            continue;
-        antk_log(&ep->core->log, ANT_LOG_ERROR,
-                 "process %u (%s) ended, and a request it served cannot be moved back", ep->index,
-                 ep->name);
+        answer_one(ep, frame, error);
+    }
+}
+
+/*
+ * May a request in service be served again? Its data area must still be what the client sent, in the hands of the server, and this be its first death.
+ * Endpoint's lock held.
+ */
+static bool repeatable_locked(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_record *record = antk_record(ep->core, frame);
+    bool whole = record->data == ANTK_NO_FRAME || record->data == named_data(ep, frame);
+    return record->flags & ANT_REPEATABLE && !record->repeated && whole;
+}
+
+/* Puts a request in service before all that is queued, as it came. Endpoint's lock held. */
+static void repeat_locked(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_core *core = ep->core;
+    struct antk_record *record = antk_record(core, frame);
+    antk_queue_unlink(core->records, &ep->service, frame);
+    record->repeated = true;
+    antk_write_header(ep, frame, atomic_load(&record->client));
+    if (record->data != ANTK_NO_FRAME)
+        antk_set_state(antk_record(core, record->data), ANTK_CARRIED, 0);
+    antk_set_state(record, ANTK_QUEUED, ep->index);
+    antk_queue_push_front(core->records, &ep->requests, frame);
+}
+
+/* The latest first, so that they stand in the queue as they came. */
+static void repeat_or_answer(struct antk_endpoint *ep)
+{
+    for (;;) {
         antk_lock(&ep->lock);
-        antk_queue_unlink(ep->core->records, &ep->service, frame);
+        uint32_t frame = ep->service.tail;
+        bool repeat = frame != ANTK_NO_FRAME && repeatable_locked(ep, frame);
+        if (repeat)
+            repeat_locked(ep, frame);
         antk_unlock(&ep->lock);
+        if (frame == ANTK_NO_FRAME)
+            return;
+        if (!repeat)
+            answer_one(ep, frame, -EOWNERDEAD);
     }
 }
 
@@ -77,7 +124,15 @@ static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint64_t
     return frame;
 }
 
-/* Whatever cannot be withdrawn is dropped by whoever answers it: it finds this endpoint closed. */
+static void drop_results(struct antk_endpoint *ep)
+{
+    uint32_t frame;
+    uint64_t tag;
+    while ((frame = pop(ep, &ep->results, &tag)) != ANTK_NO_FRAME)
+        antk_drop(ep, frame, antk_record(ep->core, frame)->data);
+}
+
+/* Gives up all that is out. Whatever cannot be withdrawn is dropped by whoever answers it: it finds this endpoint closed. */
 void antk_requests_close(struct antk_endpoint *ep, int error)
 {
     uint32_t frame;
@@ -86,8 +141,44 @@ void antk_requests_close(struct antk_endpoint *ep, int error)
     while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME)
         if (antk_withdraw(ep, frame, tag) == 0)
             antk_drop(ep, frame, antk_record(ep->core, frame)->data);
-    while ((frame = pop(ep, &ep->results, &tag)) != ANTK_NO_FRAME)
-        antk_drop(ep, frame, antk_record(ep->core, frame)->data);
+    drop_results(ep);
+}
+
+/* Data areas that come back are the server's again, whether it named them in its state or had them from a client. */
+static void withdraw_all(struct antk_endpoint *ep)
+{
+    uint32_t frame;
+    uint64_t tag;
+    while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME) {
+        if (antk_withdraw(ep, frame, tag) != 0)
+            continue;
+        uint32_t data = antk_record(ep->core, frame)->data;
+        if (data != ANTK_NO_FRAME)
+            antk_set_state(antk_record(ep->core, data), ANTK_PLAIN, 0);
+        antk_drop(ep, frame, ANTK_NO_FRAME);
+    }
+}
+
+/* A synchronous request that was answered, but whose result its sender did not live to take. */
+static void drop_untaken(struct antk_endpoint *ep)
+{
+    struct antk_core *core = ep->core;
+    size_t frames = antk_pool_pages(core->pool);
+    for (uint32_t frame = 0; frame < frames; frame++)
+        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
+            antk_state_of(antk_record(core, frame)) == ANTK_DONE)
+            antk_drop(ep, frame, antk_record(core, frame)->data);
+}
+
+void antk_requests_bereave(struct antk_endpoint *ep)
+{
+    withdraw_all(ep);
+    drop_results(ep);
+    drop_untaken(ep);
+    if (ep->on_death == ANT_DEATH_FAIL)
+        answer_all(ep, -EOWNERDEAD); /* nothing is queued any more: see enqueue */
+    else
+        repeat_or_answer(ep);
 }
 
 /* The first of a queue that this incarnation sent is taken off it. Endpoint's lock held. */

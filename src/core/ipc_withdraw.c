@@ -55,6 +55,8 @@ int ant_cancel(struct ant_request *rq)
         return -EPERM;
     if (state == ANTK_RESULT || state == ANTK_DONE)
         return -EALREADY;
+    if (state == ANTK_LENT)
+        return antk_monitor_withdraw(ep, frame);
     int rc = antk_withdraw(ep, frame, tag);
     if (rc == 0)
         antk_take_back(self, frame, 0);

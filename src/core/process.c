@@ -147,7 +147,7 @@ int ant_stop(ant_pid pid, int64_t timeout_ns, int *status)
     int rc = 0;
     if (ep == self->endpoint)
         rc = -EDEADLK;
-    else if (ep == self->core->boot->endpoint)
+    else if (antk_is_own(ep))
         rc = -EPERM;
     else if (!antk_endpoint_stop(ep))
         rc = -ESRCH;

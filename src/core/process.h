@@ -17,6 +17,7 @@
 #include "core/request.h"
 #include "ica/ica.h"
 
+#include <ant/monitor.h>
 #include <ant/process.h>
 #include <ant/server.h>
 #include <setjmp.h>
@@ -30,8 +31,9 @@ struct antk_function;
 struct antk_notice {
     /* ant_receive returns the notice. */
     void (*seen)(struct antk_notice *notice);
-    /* The body has ended instead of accepting. Returns who is to be unparked, once the lock is free. */
+    /* Instead of accepting it, the body has ended, and the process with it; or it has died, and the endpoint waits. Both return who is to be unparked, once the lock is free. */
     struct antk_body *(*gone)(struct antk_notice *notice);
+    struct antk_body *(*died)(struct antk_notice *notice);
 };
 
 struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpoint's lock */
@@ -49,20 +51,26 @@ struct antk_endpoint {
     _Atomic size_t pages;      /* attached to the window */
     _Atomic uint32_t stopping; /* it was asked to end */
     char name[ANT_NAME_BYTES]; /* fixed while it is pinned */
+    _Atomic uint64_t watchdog_ns;   /* a server: how long one callback may take; 0: as long as it likes. Fixed */
+    _Atomic uint32_t monitor_count; /* of the queue below: is there anything to tell this process? */
 
     struct antk_lock lock;
     /* lock guards: */
     bool closed;    /* nothing is queued any more */
+    bool dead;      /* its server has died, what was to be done at once is done (death.c), and it waits for a successor; it has a pin of its own then */
     bool receiving; /* its body waits in ant_receive, and wants to be woken for a message */
-    int stop_error; /* what those get whom it leaves unanswered */
     int priority;
-    struct antk_body *body;     /* who acts for it; NULL once closed */
+    struct antk_body *body;     /* who acts for it; NULL once closed, while it is dead or dying, and before a first server is registered */
     struct antk_queue requests; /* to be received */
     struct antk_queue results;  /* of asynchronous requests, to be received */
     struct antk_queue service;  /* received, to be answered */
     struct antk_queue out;      /* sent, not answered */
+    struct antk_queue monitors; /* lent to the core; see monitor.c */
     uint32_t queue_limit;
     uint32_t first_function;              /* a server: under which it was created; fixed */
+    enum ant_on_death on_death;           /* fixed */
+    int death;                            /* dead or dying: the signal, or the negative errno value that it was ended with */
+    uint64_t died_ns;
     size_t stack_bytes;                   /* of a server's threads */
     struct antk_notice *notice;           /* a swap that the body must see before anything else */
     struct antk_candidate *swap;          /* of the swap that goes on; NULL: none */
@@ -104,6 +112,8 @@ struct antk_body {
     struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
     _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
     int raised_priority;              /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
+    _Atomic int death;                /* why it has died: a signal, or a negative errno value; 0: it has not */
+    _Atomic uint64_t busy_since_ns;   /* a watched server: when it received its last message; 0: it is through with it */
     struct ant_server server;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
@@ -114,6 +124,7 @@ struct antk_body {
     bool told_of_swap;           /* its last message was the notice; its own thread's */
     _Atomic bool retired;        /* replaced, or failed: it does not use its window any more */
 
+    bool listed;                             /* core->lock: among the live */
     _Atomic bool launched;                   /* its creator is done with its thread, which may be joined (or: see reap_last) */
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
@@ -154,6 +165,8 @@ void antk_spend(struct antk_body *self, uint64_t cost_ns);
 bool antk_process_options_ok(int priority, size_t stack_bytes);
 
 ant_pid antk_endpoint_pid(struct antk_endpoint *ep);
+/* A process that nobody may end: the one that booted the core, and the watchdog. */
+bool antk_is_own(struct antk_endpoint *ep);
 /* Pins the process that pid names; NULL if it has ended. */
 struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid);
 /* Pins an endpoint that somebody else is known to have pinned. */
@@ -167,11 +180,42 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority, s
  * it had out is withdrawn or will be dropped. The caller then unpins for the body; with the last pin the areas go.
  */
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status);
+
+/* What becomes of a process when its body stops acting for it; see death.c. */
+enum antk_end {
+    ANTK_ENDED,     /* it ends */
+    ANTK_DIED,      /* a server that died: it waits for a successor */
+    ANTK_NOT_ACTING /* the body does not act for it: replaced, given up, or ended by force before */
+};
+/* On the body's own thread, as it leaves. */
+enum antk_end antk_process_end(struct antk_body *self, int status);
 /*
- * The body that has closed the endpoint is about to unpin it: from now on the process has ended. Returns who waits for that, to be
+ * Ends a process by force; why: a negative errno value. busy_since_ns != 0: only if it is still about the message that it received then. -ESRCH: it has no body that acts for it (any more).
+ */
+int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns);
+/* Of a dead server: closes it, in the place of its body. Has it been dead? */
+bool antk_process_bury_dead(struct antk_endpoint *ep);
+/* Asks the threads that are to end by force to do so, if they can be interrupted where they are. How many are there still? */
+uint32_t antk_interrupt_all(struct antk_core *core);
+
+/* The process that watches: over servers with a watchdog, and threads that are to end by force; see watchdog.c. -EAGAIN, -ENOMEM, -ESHUTDOWN. */
+int antk_watchdog_ensure(struct antk_core *core);
+void antk_watchdog_wake(struct antk_core *core);
+/* A watched server has received a message. */
+void antk_watchdog_begin(struct antk_body *self);
+
+/* Tells those who have lent monitors, if any; see monitor.c. */
+void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int error);
+/* Frees the monitors that a process has lent, as it ends or dies. */
+void antk_monitors_free(struct antk_endpoint *ep);
+/* Takes one back. -EALREADY. */
+int antk_monitor_withdraw(struct antk_endpoint *ep, uint32_t frame);
+/*
+ * Whoever has closed the endpoint is about to unpin it: from now on the process has ended. Returns who waits for that, to be
  * woken when its place is free.
  */
 struct antk_waiter *antk_endpoint_bury(struct antk_endpoint *ep);
+void antk_waiters_wake(struct antk_core *core, struct antk_waiter *waiters);
 /* May another body of the endpoint's, beside this one, still use its window: one that failed or was abandoned, and has not ended? */
 bool antk_endpoint_shared(struct antk_endpoint *ep, struct antk_body *body);
 /*
@@ -221,5 +265,7 @@ void antk_observe_end(struct antk_body *self);
 void antk_requests_close(struct antk_endpoint *ep, int error);
 /* Gives up what one body of the endpoint has out: withdrawn, or its results will be dropped. Returns how many of the latter. */
 uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation);
+/* A server has died: gives up what it has out and its results; what it has in service is answered with -EOWNERDEAD, or queued again. */
+void antk_requests_bereave(struct antk_endpoint *ep);
 
 #endif

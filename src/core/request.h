@@ -9,6 +9,8 @@
  *   HELD -> QUEUED            by the client, under the server's lock
  *   QUEUED -> SERVICE, HELD   by the server, or by the client that withdraws it, under the server's lock
  *   SERVICE -> RESULT, DONE   by whoever answers, under the client's lock
+ *   SERVICE -> QUEUED         when the server has died, and it may be served again
+ *   HELD -> LENT -> RESULT    a monitor; by its process, and by whoever has something to tell, under the process's lock
  *   RESULT, DONE -> HELD      by the client
  * Pages that are between two windows, or about to be freed, say CARRIED: nobody else may touch them.
  * It also holds the server and a number that grows with each sending of this frame, so that whoever remembers a
@@ -29,6 +31,7 @@ enum antk_request_state {
     ANTK_SERVICE, /* received by the server */
     ANTK_RESULT,  /* in the client's result queue */
     ANTK_DONE,    /* answered; the client that waits for it will take it */
+    ANTK_LENT,    /* a monitor, in its process's own window; in its queue of monitors */
 };
 
 static inline uint64_t antk_tag(enum antk_request_state state, uint32_t server, uint32_t number)
@@ -64,6 +67,8 @@ struct antk_record {
     uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
     struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
     uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
+    uint32_t flags;                    /* as the client set them */
+    bool repeated;                     /* it has been queued again after its server died */
     bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
 };
 
@@ -87,6 +92,17 @@ static inline void antk_queue_push(struct antk_record *records, struct antk_queu
     link->prev = queue->tail;
     *(queue->tail != UINT32_MAX ? &records[queue->tail].link[queue->kind].next : &queue->head) = frame;
     queue->tail = frame;
+    queue->count++;
+    queue->arrived++;
+}
+
+static inline void antk_queue_push_front(struct antk_record *records, struct antk_queue *queue, uint32_t frame)
+{
+    struct antk_link *link = &records[frame].link[queue->kind];
+    link->prev = UINT32_MAX;
+    link->next = queue->head;
+    *(queue->head != UINT32_MAX ? &records[queue->head].link[queue->kind].prev : &queue->tail) = frame;
+    queue->head = frame;
     queue->count++;
     queue->arrived++;
 }

@@ -169,10 +169,15 @@ int ant_serve(uint32_t function, const struct ant_program *program,
         return rc ? rc : -EINVAL;
     int priority = o->priority ? o->priority : atomic_load(&self->base_priority);
     size_t stack_bytes = o->stack_bytes ? o->stack_bytes : self->core->config.stack_bytes;
-    if (!antk_process_options_ok(priority, stack_bytes))
+    if (!antk_process_options_ok(priority, stack_bytes) || o->watchdog_ns < 0 ||
+        o->on_death > ANT_DEATH_FAIL)
         return -EINVAL;
     if (atomic_load(&self->endpoint->stopping))
         return -ESHUTDOWN;
+    if (o->watchdog_ns > 0)
+        rc = antk_watchdog_ensure(self->core);
+    if (rc != 0)
+        return rc;
     antk_spend(self, self->core->costs.create_ns);
     struct antk_candidate *c = calloc(1, sizeof *c);
     if (!c)
@@ -184,6 +189,8 @@ int ant_serve(uint32_t function, const struct ant_program *program,
         return rc;
     }
     ep->queue_limit = o->queue_limit;
+    ep->on_death = o->on_death;
+    atomic_store(&ep->watchdog_ns, (uint64_t)o->watchdog_ns);
     ep->stack_bytes = stack_bytes;
     ep->first_function = function;
     antk_candidate_init(c, &fresh_ops, ep, program, self);

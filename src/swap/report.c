@@ -60,7 +60,7 @@ bool antk_times_exact(struct antk_swap *s)
 
 bool antk_old_is_measured(struct antk_swap *s)
 {
-    return s->old != s->c.requester && s->activity != ANTK_IDLE;
+    return s->old && s->old != s->c.requester && s->activity != ANTK_IDLE;
 }
 
 void antk_report_new_times(struct antk_swap *s)

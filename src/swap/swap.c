@@ -16,6 +16,8 @@
  * and the end of the old one cancel it. Until then the endpoint is the old server's, and nothing in it has been touched; at
  * step 8 it changes its body, and with that everything in it changes hands at once.
  *
+ * A dead server makes no steps: the requester goes on with step 6. One that dies before it is at rest lets it do so then, and is dead from there on.
+ *
  * From step 3 until it is decided the requester runs above the server's priority, so that its deadlines hold even
  * against a new server that spins. A server that swaps itself is requester and old server in one.
  */
@@ -52,6 +54,13 @@ static void spend(struct antk_swap *s, enum ant_swap_step number)
     antk_spend(antk_self, s->c.endpoint->core->costs.step_ns[number]);
 }
 
+/* The requester has failed before there was a new server to wind up. */
+static void give_up(struct antk_swap *s, int error)
+{
+    antk_candidate_cancel(&s->c, error);
+    antk_candidate_await_undone(&s->c);
+}
+
 /* ---- 1: the requester asks for the swap ---- */
 
 /* May it begin? The endpoint is taken for it: the programs that its bound is made from stay. */
@@ -60,12 +69,22 @@ static int admit(struct antk_swap *s, int64_t deadline_ns)
     struct antk_endpoint *ep = s->c.endpoint;
     int rc = antk_bound_admit(ep, s->c.program, deadline_ns, &s->report.bound_ns);
     if (rc != 0) {
+        give_up(s, rc);
         antk_lock(&ep->lock);
         ep->swap = NULL;
         antk_unlock(&ep->lock);
         s->report.generation--;
     }
     return rc;
+}
+
+/* Has the successor a way to the state, if it is to have it? A dead server's is left alone unless it is trusted. */
+static int plan_state(struct antk_swap *s, const struct ant_swap_options *options)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    if (!ep->body && !s->trust_state)
+        return 0;
+    return antk_state_plan(ep->program, s->c.program, options, &s->transformer);
 }
 
 /* Everything is checked here, and the endpoint taken for this swap; nothing else has changed when it refuses. */
@@ -79,7 +98,7 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
     s->report.generation = ep->generation;
     s->report.old_version = ep->program ? ep->program->version : 0;
     if (rc == 0)
-        rc = antk_state_plan(ep->program, s->c.program, options, &s->transformer);
+        rc = plan_state(s, options);
     if (rc == 0 && ep->swap)
         rc = -EBUSY;
     if (rc == 0) {
@@ -119,40 +138,70 @@ static int step_2_create(struct antk_swap *s)
 
 /* ---- 3: the core notifies the old server, and wakes it ---- */
 
-/* The old server may have ended meanwhile: -ECANCELED. */
-static int step_3_notify(struct antk_swap *s)
+/* Nobody has to come to rest: the server has died. Endpoint's lock held. */
+static void rest_in_peace_locked(struct antk_swap *s)
+{
+    s->old = NULL;
+    s->report.restarted = true;
+    s->report.step = ANT_SWAP_START;
+    s->quiescent_ns = s->c.endpoint->died_ns;
+    atomic_store(&s->at_rest, true);
+}
+
+static void notify_locked(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
     struct antk_body *old = s->old;
+    s->report.step = ANT_SWAP_LOOK;
+    s->notified = true;
+    antk_ledger_take_locked(ep, &s->at_notice);
+    ep->notice = &s->notice;
+    if (ep->dead)
+        rest_in_peace_locked(s);
+    if (!old)
+        return; /* dead, or just dying */
+    s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
+    if (antk_old_is_measured(s)) {
+        ep->core->machine->ops->watch(&old->thread);
+        antk_times_of(old, &s->old_at_notice);
+    }
+    step(s, ANT_SWAP_NOTIFY);
+}
+
+/* The server may have ended meanwhile, or the swap have been cancelled: then there is nobody to notify, and nothing to undo. */
+static void step_3_notify(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
     antk_body_raise(s->c.requester, s->raised_priority);
     antk_lock(&ep->lock);
-    bool there = ep->body == old;
-    bool wake = there && ep->receiving;
-    s->report.step = ANT_SWAP_LOOK;
-    if (there) {
-        s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
-        if (antk_old_is_measured(s)) {
-            ep->core->machine->ops->watch(&old->thread);
-            antk_times_of(old, &s->old_at_notice);
-        }
-        antk_ledger_take_locked(ep, &s->at_notice);
-        ep->notice = &s->notice;
+    bool ended = ep->closed, going_on = !ended && antk_candidate_fate(&s->c) == ANTK_PENDING;
+    if (ep->body != s->old)
+        s->old = NULL; /* it has died, or is just dying */
+    struct antk_body *old = s->old;
+    bool wake = going_on && old && ep->receiving;
+    if (going_on)
+        notify_locked(s);
+    if (wake)
         ep->receiving = false;
-        step(s, ANT_SWAP_NOTIFY);
-    }
     antk_unlock(&ep->lock);
-    if (there)
+    if (going_on)
         spend(s, ANT_SWAP_NOTIFY);
     if (wake)
         antk_unpark(ep->core->machine, &old->thread);
-    return there ? 0 : -ECANCELED;
+    if (ended)
+        antk_candidate_cancel(&s->c, -ESRCH);
 }
 
 /* ---- 4: the old server looks for a swap, before it looks for requests or results ---- */
 
+static struct antk_swap *of_notice(struct antk_notice *notice)
+{
+    return caa_container_of(notice, struct antk_swap, notice);
+}
+
 static void step_4_look(struct antk_notice *notice)
 {
-    struct antk_swap *s = caa_container_of(notice, struct antk_swap, notice);
+    struct antk_swap *s = of_notice(notice);
     if (s->report.step_time_ns[ANT_SWAP_LOOK] == 0)
         step(s, ANT_SWAP_LOOK);
 }
@@ -160,11 +209,22 @@ static void step_4_look(struct antk_notice *notice)
 /* Instead, the old server has ended. */
 static struct antk_body *old_is_gone(struct antk_notice *notice)
 {
-    struct antk_swap *s = caa_container_of(notice, struct antk_swap, notice);
+    struct antk_swap *s = of_notice(notice);
     uint32_t pending = ANTK_PENDING;
-    if (!atomic_compare_exchange_strong(&s->c.fate, &pending, ANTK_CANCELLED | (uint32_t)ECANCELED << 8))
+    if (!atomic_compare_exchange_strong(&s->c.fate, &pending, ANTK_CANCELLED | (uint32_t)ESRCH << 8))
         return NULL;
     antk_report_ledger_locked(s);
+    atomic_store(&s->c.undone, true);
+    return s->c.requester;
+}
+
+/* Instead, the old server has died. */
+static struct antk_body *old_has_died(struct antk_notice *notice)
+{
+    struct antk_swap *s = of_notice(notice);
+    if (antk_candidate_fate(&s->c) != ANTK_PENDING || atomic_load(&s->at_rest))
+        return NULL;
+    rest_in_peace_locked(s);
     return s->c.requester;
 }
 
@@ -212,9 +272,10 @@ int ant_swap_accept(void)
     if (!self->told_of_swap)
         return -EINVAL;
     self->told_of_swap = false;
+    atomic_store(&self->busy_since_ns, 0);
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
-    struct antk_swap *s = ep->notice ? caa_container_of(ep->notice, struct antk_swap, notice) : NULL;
+    struct antk_swap *s = ep->notice ? of_notice(ep->notice) : NULL;
     bool pending = s && antk_candidate_fate(&s->c) == ANTK_PENDING;
     bool going_on = pending && s->report.step_time_ns[ANT_SWAP_LOOK] !=
                                    0; /* else it is another one, not looked at yet */
@@ -243,13 +304,25 @@ static uint64_t deadline_of(struct antk_swap *s, int64_t timeout_ns)
     return limit_ns < s->deadline_ns ? limit_ns : s->deadline_ns;
 }
 
+/* The server has not come to rest in time. May it be ended instead? In the midst of a call, it ends after that. */
+static bool end_by_force(struct antk_swap *s)
+{
+    bool may = s->force && antk_now(s->c.endpoint->core->machine) < s->deadline_ns;
+    s->force = false; /* once */
+    return may && antk_process_force(s->c.endpoint, -ETIMEDOUT, 0) == 0;
+}
+
 /* The requester's wait for it. */
 static void await_rest(struct antk_swap *s, int64_t timeout_ns, bool *hung)
 {
     uint64_t deadline_ns = deadline_of(s, timeout_ns);
     while (!atomic_load(&s->at_rest) && antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
-        if (rc != 0 && !atomic_load(&s->at_rest))
+        if (rc == 0 || atomic_load(&s->at_rest))
+            continue;
+        if (rc == -ETIMEDOUT && end_by_force(s))
+            deadline_ns = deadline_of(s, timeout_ns);
+        else
             *hung = antk_candidate_cancel(&s->c, rc);
     }
 }
@@ -269,6 +342,8 @@ static void rest_at_once(struct antk_swap *s)
 
 static void step_6_start(struct antk_swap *s)
 {
+    if (s->report.restarted)
+        s->c.body->server.reason = ANT_START_RESTART;
     step(s, ANT_SWAP_START);
     spend(s, ANT_SWAP_START);
     antk_candidate_go(&s->c);
@@ -282,8 +357,9 @@ static int prepare(struct antk_candidate *c)
     struct antk_machine *machine = self->core->machine;
     if (antk_times_exact(s))
         s->new_blocked_ns = antk_blocked_ns(self);
-    antk_state_show(self, c->endpoint->state);
-    if (s->transformer.transform) {
+    bool inherits = antk_swap_inherits(s);
+    antk_state_show(self, inherits ? c->endpoint->state : ANTK_NO_FRAME);
+    if (inherits && s->transformer.transform) {
         void *state = NULL;
         atomic_store(&s->transformer_time_ns, antk_now(machine));
         antk_go_outside(self);
@@ -338,15 +414,21 @@ static bool step_8_hand_over(struct antk_swap *s)
     if (committed) {
         step(s, ANT_SWAP_HAND_OVER);
         antk_report_ledger_locked(s);
-        s->dead_state = s->transformer.transform ? ep->state : ANTK_NO_FRAME;
+        bool inherits = antk_swap_inherits(s);
+        s->dead_state = inherits && s->transformer.transform ? ep->state : ANTK_NO_FRAME;
+        if (!inherits)
+            ep->state = ANTK_NO_FRAME; /* to be freed with all the rest: step 11 */
         antk_candidate_succeed_locked(&s->c, s->report.generation);
         if (ep->state != ANTK_NO_FRAME)
             s->report.state_bytes =
                 antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
         if (s->dead_state != ANTK_NO_FRAME)
             antk_set_state(antk_record(ep->core, s->dead_state), ANTK_CARRIED, 0); /* out of everybody's reach */
-        atomic_store(&s->old->retired, true);
-        ep->exiting++;
+        if (s->old) {
+            atomic_store(&s->old->retired, true);
+            ep->exiting++;
+        }
+        ep->dead = false;
         ep->notice = NULL;
     }
     antk_unlock(&ep->lock);
@@ -361,6 +443,8 @@ static bool step_8_hand_over(struct antk_swap *s)
 
 static void step_9_wake_old(struct antk_swap *s)
 {
+    if (!s->old)
+        return;
     step(s, ANT_SWAP_WAKE_OLD);
     spend(s, ANT_SWAP_WAKE_OLD);
     atomic_store(&s->released, true);
@@ -405,7 +489,7 @@ static void cancelled(struct antk_candidate *c)
     if (ep->notice == &s->notice)
         ep->notice = NULL;
     bool accepted = s->accepted;
-    if (ep->body == s->old && !accepted && antk_old_is_measured(s)) {
+    if (s->old && ep->body == s->old && !accepted && antk_old_is_measured(s)) {
         atomic_store(&s->old->thread.watched_from_ns, 0);
         antk_times_of(s->old, &s->old_at_rest);
         s->old_measured = true;
@@ -415,7 +499,7 @@ static void cancelled(struct antk_candidate *c)
         antk_report_callbacks_locked(s, now_ns);
     if (antk_times_exact(s) && antk_swap_begun(s))
         antk_times_of(c->body, &s->new_after);
-    if (s->report.step_time_ns[ANT_SWAP_NOTIFY] != 0)
+    if (s->notified)
         antk_report_ledger_locked(s);
     if (accepted)
         s->report.blackout_ns = now_ns - s->quiescent_ns;
@@ -458,8 +542,10 @@ static void step_11_return(struct antk_swap *s, int error)
     struct antk_times after;
     if (error != 0)
         report_failure(s, error);
-    else
+    else if (antk_swap_inherits(s))
         antk_state_free_old(s);
+    else
+        antk_areas_disinherit(ep, s->c.body->incarnation);
     spend(s, ANT_SWAP_RETURN);
     antk_lock(&ep->lock);
     if (error == 0)
@@ -506,12 +592,12 @@ static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t st
 {
     bool hung = false;
     int rc = step_2_create(s);
-    if (rc != 0)
-        return rc;
-    rc = step_3_notify(s);
-    if (rc != 0)
-        antk_candidate_cancel(&s->c, rc);
-    else if (s->old == s->c.requester)
+    if (rc != 0) {
+        give_up(s, rc);
+        return antk_candidate_error(&s->c);
+    }
+    step_3_notify(s);
+    if (s->old == s->c.requester && antk_candidate_fate(&s->c) == ANTK_PENDING)
         rest_at_once(s);
     else
         await_rest(s, quiesce_timeout_ns, &hung);
@@ -536,7 +622,9 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     if (s->deadline_ns != ANTK_NEVER)
         s->deadline_ns++; /* a swap that takes as long as that is in time, so the timer must not come before its last step */
     antk_candidate_init(&s->c, &swap_ops, ep, program, self);
-    s->notice = (struct antk_notice){step_4_look, old_is_gone};
+    s->notice = (struct antk_notice){step_4_look, old_is_gone, old_has_died};
+    s->trust_state = o->trust_state;
+    s->force = o->force;
     s->dead_state = ANTK_NO_FRAME;
     int rc = step_1_request(s, function, o);
     if (rc != 0) {
@@ -549,8 +637,11 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     }
     rc = run_steps(s, o->quiesce_timeout_ns ? o->quiesce_timeout_ns : TIMEOUT_NS,
                    o->start_timeout_ns ? o->start_timeout_ns : TIMEOUT_NS);
-    bool replaced = rc == 0 && s->old == self;
+    bool replaced = rc == 0 && s->old == self, restarted = rc == 0 && s->report.restarted;
     step_11_return(s, rc);
+    if (restarted)
+        antk_unpin(ep); /* which the dead had */
+    antk_monitors_tell(ep, rc == 0 ? ANT_CHANGE_SWAPPED : ANT_CHANGE_ROLLED_BACK, rc);
     if (report) {
         antk_lock(&ep->lock);
         *report = s->report;
@@ -585,6 +676,30 @@ int ant_swap(uint32_t function, const struct ant_program *program,
     if (!ep)
         return -ESRCH;
     rc = swap_endpoint(self, ep, function, program, o, report);
+    antk_unpin(ep);
+    return rc;
+}
+
+int ant_swap_cancel(uint32_t function)
+{
+    ANTK_ENTER(self);
+    if (!self)
+        return -EPERM;
+    if (function == 0)
+        return -EINVAL;
+    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    if (!ep)
+        return -ESRCH;
+    antk_lock(&ep->lock);
+    struct antk_candidate *c = ep->swap;
+    if (c)
+        atomic_fetch_add(&c->refs, 1);
+    antk_unlock(&ep->lock);
+    int rc = !c ? -ENOENT : antk_candidate_cancel(c, -ECANCELED) ? 0 : -EALREADY;
+    if (rc == 0)
+        antk_unpark(self->core->machine, &c->requester->thread);
+    if (c)
+        antk_candidate_put(c);
     antk_unpin(ep);
     return rc;
 }

@@ -16,8 +16,11 @@ struct antk_ledger {
 struct antk_swap {
     struct antk_candidate c; /* first: endpoint->swap and last_swap point at it */
     struct antk_notice notice;
-    struct antk_body *old;
+    struct antk_body *old;              /* endpoint's lock; NULL: it is dead, or dying */
+    bool trust_state;                   /* of a dead server */
+    bool force;                         /* a server that does not come to rest is ended */
     struct ant_transformer transformer; /* transform is NULL: same state version */
+    bool notified;                      /* endpoint's lock: at_notice is taken */
     bool accepted;                      /* endpoint's lock: the old server has given up its loop */
     _Atomic bool at_rest;               /* ... and the requester may know */
     _Atomic bool released;              /* the old server may go on, or exit */
@@ -61,6 +64,11 @@ uint64_t antk_blocked_ns(struct antk_body *body);
 bool antk_times_exact(struct antk_swap *s);
 /* Was the old server at work when it was notified, and is it not the requester itself? */
 bool antk_old_is_measured(struct antk_swap *s);
+/* Does the new server get the state and the areas of the old one? A dead one's only if they are trusted. */
+static inline bool antk_swap_inherits(const struct antk_swap *s)
+{
+    return !s->report.restarted || s->trust_state;
+}
 /* Requester, real machines: the new server's processor time, or, if it failed and is gone, the time that its callbacks took. */
 void antk_report_new_times(struct antk_swap *s);
 /* Has the new server begun with its transformer, or its `start`? */

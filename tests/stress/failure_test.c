@@ -402,7 +402,7 @@ static void an_old_server_that_dies_takes_the_swap_with_it(void **unused)
             let_go(&hold);
             take_result(hold.rq, -EOWNERDEAD);
             STRESS_OK(ant_wait(requester.pid, ANT_FOREVER, NULL));
-            check_rolled_back("old server dead", requester.error, &requester.report, -ECANCELED,
+            check_rolled_back("old server dead", requester.error, &requester.report, -ESRCH,
                               ANT_SWAP_NOTIFY, ANT_SWAP_LOOK);
         } else { /* it is replaced, and its successor takes the request to die */
             struct ant_request *die;

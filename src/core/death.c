@@ -1,0 +1,179 @@
+/*
+ * Death: the end of a process that it has not chosen: by a fault of its own, by force (ant_kill, its watchdog, a swap's `force`).
+ *
+ * Whoever takes the body from its endpoint, under the endpoint's lock, ends the process, and nobody else does: its own thread when it leaves, or, if that runs
+ * outside the core, whoever ends it by force. From then on the thread can do nothing in the core (see antk_enter); it is stopped by a signal where that is safe, and else
+ * abandoned. A server's endpoint stays and waits for a successor, any other is closed.
+ */
+#include "core/core.h"
+
+#include <errno.h>
+
+/* A body stops acting for its endpoint; with that it is decided what becomes of the process. Endpoint's lock held. */
+static enum antk_end take_body_locked(struct antk_endpoint *ep, struct antk_body *body)
+{
+    int death = atomic_load(&body->death);
+    if (ep->body != body || ep->closed)
+        return ANTK_NOT_ACTING;
+    ep->body = NULL;
+    ep->receiving = false;
+    if (death == 0 || !ep->program || atomic_load(&ep->stopping)) {
+        ep->closed = true;
+        return ANTK_ENDED;
+    }
+    ep->death = death;
+    ep->died_ns = antk_now(ep->core->machine);
+    return ANTK_DIED;
+}
+
+/* It waits for a successor now, whom a swap may be bringing already. False: it was asked to end meanwhile. */
+static bool wait_for_successor(struct antk_endpoint *ep)
+{
+    struct antk_body *requester = NULL;
+    antk_lock(&ep->lock);
+    bool waits = !atomic_load(&ep->stopping);
+    ep->dead = waits;
+    ep->closed = !waits;
+    if (waits && ep->notice)
+        requester = ep->notice->died(ep->notice);
+    antk_unlock(&ep->lock);
+    if (requester)
+        antk_unpark(ep->core->machine, &requester->thread);
+    return waits;
+}
+
+/* Ends it as it was decided. What has died may yet turn out to have ended. */
+static enum antk_end finish(struct antk_endpoint *ep, enum antk_end end, int death, int status)
+{
+    struct antk_core *core = ep->core;
+    if (end == ANTK_NOT_ACTING)
+        return end;
+    if (death != 0) {
+        antk_trace_add(core, antk_self->endpoint->index, ANT_EVENT_DEATH, ep->index, death);
+        status = -EOWNERDEAD;
+    }
+    if (end == ANTK_DIED) {
+        antk_pin_again(ep); /* the dead keep their place */
+        antk_requests_bereave(ep);
+        antk_monitors_free(ep);
+        if (wait_for_successor(ep)) {
+            antk_monitors_tell(ep, ANT_CHANGE_DIED, 0);
+            return end;
+        }
+    }
+    antk_trace_add(core, ep->index, ANT_EVENT_EXIT, status, 0);
+    antk_lock(&ep->lock);
+    int error = atomic_load(&ep->stopping) ? -ESHUTDOWN : -EOWNERDEAD;
+    antk_unlock(&ep->lock);
+    antk_endpoint_close(ep, error, status);
+    if (end == ANTK_DIED)
+        antk_unpin(ep);
+    return ANTK_ENDED;
+}
+
+enum antk_end antk_process_end(struct antk_body *self, int status)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    antk_lock(&ep->lock);
+    enum antk_end end = take_body_locked(ep, self);
+    antk_unlock(&ep->lock);
+    if (end == ANTK_NOT_ACTING && atomic_load(&self->flags) & ANTK_KILLED)
+        antk_endpoint_retire(self);
+    return finish(ep, end, atomic_load(&self->death), status);
+}
+
+bool antk_process_bury_dead(struct antk_endpoint *ep)
+{
+    antk_lock(&ep->lock);
+    bool dead = ep->dead;
+    if (dead) {
+        ep->dead = false;
+        ep->closed = true;
+    }
+    antk_unlock(&ep->lock);
+    if (!dead)
+        return false;
+    antk_endpoint_close(ep, -ESHUTDOWN, -EOWNERDEAD);
+    struct antk_waiter *waiters = antk_endpoint_bury(ep);
+    antk_unpin(ep);
+    antk_waiters_wake(ep->core, waiters);
+    return true;
+}
+
+/* ---- by force ---- */
+
+/* Its process is gone; its thread runs outside the core, and shall not do so at the level of those who live. */
+static void abandon(struct antk_core *core, struct antk_body *body, uint32_t incarnation)
+{
+    antk_lock(&core->lock);
+    if (body->listed && body->incarnation == incarnation) {
+        core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
+        if (core->config.contain_faults)
+            antk_thread_interrupt(&body->thread);
+    }
+    antk_unlock(&core->lock);
+}
+
+int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns)
+{
+    struct antk_core *core = ep->core;
+    enum antk_end end = ANTK_NOT_ACTING;
+    antk_lock(&ep->lock);
+    struct antk_body *body = ep->closed ? NULL : ep->body;
+    if (!body || (busy_since_ns != 0 && atomic_load(&body->busy_since_ns) != busy_since_ns)) {
+        antk_unlock(&ep->lock);
+        return -ESRCH;
+    }
+    int none = 0;
+    uint32_t incarnation = body->incarnation;
+    atomic_compare_exchange_strong(&body->death, &none, why);
+    /* In this order: see antk_enter, antk_wait_park and ant_work. */
+    atomic_fetch_or(&body->flags, ANTK_ABANDONED | ANTK_KILLED);
+    atomic_store(&body->stop, 1);
+    bool outside = atomic_load(&body->inside) == 0;
+    if (outside) {
+        end = take_body_locked(ep, body);
+        antk_pin_again(ep);
+    }
+    antk_unlock(&ep->lock);
+    if (!outside) {
+        antk_unpark(core->machine, &body->thread); /* its slot stays, even if the thread is through by now */
+        return 0;
+    }
+    abandon(core, body, incarnation);
+    if (finish(ep, end, why, 0) == ANTK_ENDED)
+        antk_waiters_wake(core, antk_endpoint_bury(ep));
+    antk_unpin(ep);
+    if (core->config.contain_faults && antk_watchdog_ensure(core) == 0)
+        antk_watchdog_wake(core); /* it tries again */
+    return 0;
+}
+
+uint32_t antk_interrupt_all(struct antk_core *core)
+{
+    uint32_t count = 0;
+    if (core->machine->kind == ANT_MACHINE_VIRTUAL)
+        return 0; /* whoever does not run there is in the core */
+    antk_lock(&core->lock);
+    for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
+        if (!(atomic_load(&body->flags) & ANTK_KILLED) || atomic_load(&body->inside) != 0)
+            continue;
+        antk_thread_interrupt(&body->thread);
+        count++;
+    }
+    antk_unlock(&core->lock);
+    return count;
+}
+
+int ant_kill(ant_pid pid)
+{
+    ANTK_ENTER(self);
+    if (!self)
+        return -EPERM;
+    struct antk_endpoint *ep = antk_pin(self->core, pid);
+    if (!ep)
+        return -ESRCH;
+    int rc = antk_is_own(ep) ? -EPERM : antk_process_force(ep, -EOWNERDEAD, 0);
+    antk_unpin(ep);
+    return rc;
+}

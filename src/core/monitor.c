@@ -1,0 +1,189 @@
+/*
+ * Monitors: requests that processes lend to the core, to be told of deaths and swaps; see ant/monitor.h.
+ *
+ * A lent request stays where it is, in its process's window, in the endpoint's queue of monitors; its record says LENT, and nobody touches it. Its
+ * record's server is whom it asks about; 0: everybody. Whoever has something to tell takes it from there and puts it among the results, under the
+ * lock of the process that lent it.
+ */
+#include "core/core.h"
+#include "core/function.h"
+#include "core/ipc.h"
+
+#include <errno.h>
+#include <string.h>
+
+static_assert(sizeof(struct ant_monitor_report) <= ANT_PAYLOAD_BYTES, "a report fits a request");
+
+/* ---- lending ---- */
+
+static void lend(struct antk_body *self, uint32_t frame, ant_pid about)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_record *record = antk_record(self->core, frame);
+    const struct ant_request *request = antk_view(ep, frame);
+    record->function = request->function;
+    record->operation = request->operation;
+    record->cookie = request->cookie;
+    record->flags = request->flags;
+    atomic_store(&record->client, antk_endpoint_pid(ep));
+    record->incarnation = self->incarnation;
+    record->server = about;
+    record->data = ANTK_NO_FRAME;
+    record->waiter = 0;
+    record->swallowed = false;
+    antk_lock(&ep->lock);
+    antk_set_state(record, ANTK_LENT, 0);
+    antk_queue_push(self->core->records, &ep->monitors, frame);
+    atomic_fetch_add(&ep->monitor_count, 1);
+    atomic_fetch_add(&self->core->monitors, 1);
+    antk_unlock(&ep->lock);
+}
+
+/* Off the queue; the endpoint's lock is held. */
+static void take_off_locked(struct antk_endpoint *ep, uint32_t frame)
+{
+    antk_queue_unlink(ep->core->records, &ep->monitors, frame);
+    atomic_fetch_sub(&ep->monitor_count, 1);
+    atomic_fetch_sub(&ep->core->monitors, 1);
+}
+
+int antk_monitor_withdraw(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_record *record = antk_record(ep->core, frame);
+    antk_lock(&ep->lock);
+    bool lent = antk_state_of(record) == ANTK_LENT;
+    if (lent) {
+        take_off_locked(ep, frame);
+        antk_set_state(record, ANTK_HELD, 0);
+    }
+    antk_unlock(&ep->lock);
+    return lent ? 0 : -EALREADY;
+}
+
+void antk_monitors_free(struct antk_endpoint *ep)
+{
+    for (;;) {
+        antk_lock(&ep->lock);
+        uint32_t frame = ep->monitors.head;
+        if (frame != ANTK_NO_FRAME) {
+            take_off_locked(ep, frame);
+            antk_set_state(antk_record(ep->core, frame), ANTK_CARRIED, 0); /* no sweep's */
+        }
+        antk_unlock(&ep->lock);
+        if (frame == ANTK_NO_FRAME)
+            return;
+        antk_area_drop(ep, frame);
+    }
+}
+
+/* ---- telling ---- */
+
+static void report_on(struct antk_endpoint *ep, enum ant_change change, int error,
+                      struct ant_monitor_report *report)
+{
+    antk_lock(&ep->lock);
+    bool died = change == ANT_CHANGE_DIED;
+    *report = (struct ant_monitor_report){
+        .change = change,
+        .error = !died ? error : ep->death < 0 ? ep->death : -EOWNERDEAD,
+        .signal = died && ep->death > 0 ? ep->death : 0,
+        .function = ep->first_function,
+        .generation = ep->generation,
+        .version = ep->program ? ep->program->version : 0,
+        .pid = antk_endpoint_pid(ep),
+        .time_ns = died ? ep->died_ns : antk_now(ep->core->machine),
+    };
+    antk_unlock(&ep->lock);
+}
+
+/* The first monitor of a process that asks about this server comes back. Returns whom to wake, when the lock is free. */
+static struct antk_body *tell_locked(struct antk_endpoint *ep, const struct ant_monitor_report *report)
+{
+    struct antk_core *core = ep->core;
+    uint32_t frame = ep->monitors.head;
+    while (frame != ANTK_NO_FRAME && antk_record(core, frame)->server != 0 &&
+           antk_record(core, frame)->server != report->pid)
+        frame = antk_record(core, frame)->link[ANTK_LINK_QUEUE].next;
+    if (frame == ANTK_NO_FRAME)
+        return NULL;
+    struct antk_record *record = antk_record(core, frame);
+    take_off_locked(ep, frame);
+    record->server = report->pid;
+    struct ant_request *request = antk_write_header(ep, frame, report->pid);
+    request->status = (int32_t)report->change;
+    request->payload_bytes = sizeof *report;
+    memcpy(request->payload, report, sizeof *report);
+    antk_set_state(record, ANTK_RESULT, 0);
+    antk_queue_push(core->records, &ep->results, frame);
+    struct antk_body *body = ep->receiving ? ep->body : NULL;
+    ep->receiving = false;
+    return body;
+}
+
+static void tell(struct antk_endpoint *ep, const struct ant_monitor_report *report)
+{
+    antk_lock(&ep->lock);
+    struct antk_body *body = ep->closed ? NULL : tell_locked(ep, report);
+    antk_unlock(&ep->lock);
+    if (body)
+        antk_unpark(ep->core->machine, &body->thread);
+}
+
+void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int error)
+{
+    struct antk_core *core = ep->core;
+    struct ant_monitor_report report;
+    if (atomic_load(&core->monitors) == 0)
+        return;
+    report_on(ep, change, error, &report);
+    for (uint32_t i = 0; i < core->config.max_processes; i++)
+        if (atomic_load(&core->endpoints[i].monitor_count) != 0)
+            tell(&core->endpoints[i], &report);
+}
+
+/* A monitor that was lent after the death is told of it at once. */
+static void tell_if_dead(struct antk_body *self, struct antk_endpoint *ep)
+{
+    struct ant_monitor_report report;
+    antk_lock(&ep->lock);
+    bool dead = ep->dead;
+    antk_unlock(&ep->lock);
+    if (!dead)
+        return;
+    report_on(ep, ANT_CHANGE_DIED, 0, &report);
+    tell(self->endpoint, &report);
+}
+
+/* ---- the call ---- */
+
+int ant_monitor(struct ant_request *rq, uint32_t function)
+{
+    ANTK_ENTER(self);
+    if (!self || self->candidate)
+        return -EPERM;
+    struct antk_core *core = self->core;
+    uint32_t frame;
+    int rc = antk_find_request(self, rq, &frame);
+    if (rc != 0)
+        return rc;
+    if (antk_state_of(antk_record(core, frame)) == ANTK_SERVICE)
+        return -EBUSY;
+    struct antk_endpoint *about = function ? antk_function_pin(core, function) : NULL;
+    if (function && !about)
+        return -ESRCH;
+    lend(self, frame, about ? antk_endpoint_pid(about) : 0);
+    if (about) {
+        tell_if_dead(self, about);
+        antk_unpin(about);
+    } else {
+        for (uint32_t i = 0; i < core->config.max_processes; i++)
+            tell_if_dead(self, &core->endpoints[i]);
+    }
+    return 0;
+}
+
+const char *ant_change_name(enum ant_change change)
+{
+    static const char *const names[] = {"died", "swapped", "rolled-back", "ended"};
+    return change >= ANT_CHANGE_DIED && change <= ANT_CHANGE_ENDED ? names[change - 1] : "?";
+}
