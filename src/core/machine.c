@@ -89,7 +89,10 @@ void antk_at_fork(void (*in_child)(void))
     pthread_atfork(NULL, NULL, in_child);
 }
 
-/* A process's thread takes no asynchronous signal, so that the program's signals go to its other threads. */
+/*
+ * A process's thread takes no asynchronous signal, so that the program's signals go to its other threads; SIGURG is left to
+ * those that the core itself interrupts, since nobody else in a program is likely to use it, and its default is to be ignored.
+ */
 int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *))
 {
     static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
@@ -97,6 +100,8 @@ int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof synchronous / sizeof *synchronous; i++)
         sigdelset(&blocked, synchronous[i]);
+    if (t->interruptible)
+        sigdelset(&blocked, SIGURG);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     int rc = pthread_attr_setstacksize(&attributes, stack_bytes);
@@ -133,6 +138,11 @@ bool antk_thread_join(struct antk_thread *t, bool wait)
     if (wait)
         return pthread_join(t->pthread, NULL) == 0;
     return pthread_tryjoin_np(t->pthread, NULL) == 0;
+}
+
+void antk_thread_interrupt(struct antk_thread *t)
+{
+    pthread_kill(t->pthread, SIGURG);
 }
 
 void antk_thread_detach(struct antk_thread *t)

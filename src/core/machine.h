@@ -50,6 +50,7 @@ struct antk_thread {
     struct antk_machine *machine;
     pthread_t pthread;
     _Atomic bool created; /* real: pthread names it; a priority that was set before is put in force by its creator */
+    bool interruptible;   /* set before the start: antk_thread_interrupt may be called */
     int (*entry)(void *arg);
     void (*leave)(void *arg);
     void *arg;
@@ -171,6 +172,9 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stac
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg);
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);
+
+/* Sends SIGURG to a thread that was started interruptible and is known to exist (it has not been joined or detached). */
+void antk_thread_interrupt(struct antk_thread *t);
 
 /* Nobody will join it; it cleans up after itself. The second: the calling thread. */
 void antk_thread_detach(struct antk_thread *t);
