@@ -66,7 +66,7 @@ struct ant_config {
     const int *cpus;               /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
     size_t cpu_count;              /* how many; at most 64 */
     uint64_t seed;                 /* `virtual`: draws choices among equals; 0: first-in first-out */
-    uint32_t pct_depth;            /* `virtual`: explores as on many CPUs, by probabilistic concurrency testing, for bugs of this depth; default 0: not */
+    uint32_t pct_depth;            /* `virtual`: explores as on many CPUs, by probabilistic concurrency testing, for bugs of this depth, 100 at most: see docs/machine.md; default 0: not */
     uint32_t pct_steps;            /* ... in a run of so many preemption points; default 1,000 */
     const struct ant_costs *costs; /* what calls cost; copied during the call; default: nothing */
     size_t trace_events;           /* how many of the latest events to keep; default 0: no trace */

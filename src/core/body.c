@@ -25,6 +25,7 @@ struct antk_body *antk_enter(void)
     if (self) {
         atomic_store(&self->inside, depth_of(self) + 1); /* one call of ours makes another */
         antk_check(self);
+        antk_boundary(self->core->machine);
     }
     return self;
 }
@@ -34,6 +35,7 @@ void antk_exit(struct antk_body **entered)
     struct antk_body *self = *entered;
     if (!self || self != antk_self) /* it is no process any more */
         return;
+    antk_boundary(self->core->machine);
     uint32_t depth = depth_of(self) - 1;
     atomic_store(&self->inside, depth);
     if (depth == 0)

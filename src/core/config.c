@@ -8,6 +8,7 @@
 
 #define MIB ((size_t)1 << 20)
 #define CHUNK (2 * MIB)
+#define PCT_DEPTH_MAX 100
 
 /* A choice from the environment, where the config leaves it open. Not one of the names: -EINVAL. */
 static int choose(const char *variable, const char *const names[], int count, bool quiet, int *choice)
@@ -80,6 +81,8 @@ static const char *wrong_field(const struct ant_config *c)
         return "priority";
     if (c->rt_base < 1 || c->rt_base > 38)
         return "rt_base";
+    if (c->pct_depth > PCT_DEPTH_MAX || (c->pct_depth > 0 && c->machine != ANT_MACHINE_VIRTUAL))
+        return "pct_depth";
     if (c->costs && !costs_ok(c->costs))
         return "costs";
     return c->cpu_count > 64 || (c->cpu_count > 0 && !c->cpus) ? "cpus" : NULL;
@@ -99,6 +102,7 @@ int antk_config_fill(const struct ant_config *given, struct ant_config *c, const
     DEFAULT(c->stack_bytes, MIB);
     DEFAULT(c->priority, ANT_PRIORITY_MIN);
     DEFAULT(c->rt_base, ANT_RT_BASE_DEFAULT);
+    DEFAULT(c->pct_steps, 1000);
     DEFAULT(c->shutdown_timeout_ns, (int64_t)(5 * ANT_NS_PER_S));
     *wrong = wrong_field(c);
     c->pool_bytes = (c->pool_bytes + CHUNK - 1) / CHUNK * CHUNK;

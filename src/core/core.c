@@ -102,6 +102,8 @@ static int create_machine(struct antk_core *core)
         .cpus = core->config.cpus,
         .cpu_count = core->config.cpu_count,
         .seed = core->config.seed,
+        .pct_depth = core->config.pct_depth,
+        .pct_steps = core->config.pct_steps,
         .switch_ns = core->costs.switch_ns,
         .on_deadlock = on_deadlock,
         .on_dispatch = on_dispatch,
@@ -335,6 +337,10 @@ int ant_shutdown(struct ant_shutdown_report *report)
     await_all(core, deadline_ns);
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
     antk_fault_unwatch(core);
+    if (core->machine->pct) {
+        held.pct_threads = core->machine->pct->threads;
+        held.pct_points = core->machine->pct->points;
+    }
     antk_body_disown(self);
     antk_unpin(ep);
     antk_bodies_reap_last(core);

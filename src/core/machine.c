@@ -44,9 +44,9 @@ int antk_machine_create(const struct antk_machine_config *config, struct antk_ma
 
 void antk_lock_init(struct antk_machine *m, struct antk_lock *lock)
 {
-    lock->is_virtual = m->kind == ANT_MACHINE_VIRTUAL;
+    lock->machine = m->kind == ANT_MACHINE_VIRTUAL ? m : NULL;
     lock->held = false;
-    if (lock->is_virtual)
+    if (lock->machine)
         return;
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
@@ -57,26 +57,35 @@ void antk_lock_init(struct antk_machine *m, struct antk_lock *lock)
 
 void antk_lock_fini(struct antk_lock *lock)
 {
-    if (!lock->is_virtual)
+    if (!lock->machine)
         pthread_mutex_destroy(&lock->mutex);
 }
 
 void antk_lock(struct antk_lock *lock)
 {
-    if (lock->is_virtual) {
+    if (lock->machine) {
         assert(!lock->held);
         lock->held = true;
+        lock->machine->locks_held++;
     } else {
         pthread_mutex_lock(&lock->mutex);
     }
 }
 
+static void give_up_virtual(struct antk_lock *lock)
+{
+    lock->held = false;
+    lock->machine->locks_held--;
+}
+
 void antk_unlock(struct antk_lock *lock)
 {
-    if (lock->is_virtual)
-        lock->held = false;
-    else
+    if (lock->machine) {
+        give_up_virtual(lock);
+        antk_boundary(lock->machine);
+    } else {
         pthread_mutex_unlock(&lock->mutex);
+    }
 }
 
 void antk_once(antk_once_flag *once, void (*function)(void))
@@ -135,6 +144,12 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stac
 
 bool antk_thread_join(struct antk_thread *t, bool wait)
 {
+    struct antk_machine *m = t->machine;
+    if (m->ops->settle) { /* what happens on `virtual` must not depend on how far the host's thread is */
+        if (!m->ops->settle(m, t, wait))
+            return false;
+        wait = true;
+    }
     if (wait)
         return pthread_join(t->pthread, NULL) == 0;
     return pthread_tryjoin_np(t->pthread, NULL) == 0;
@@ -157,15 +172,19 @@ void antk_thread_detach_self(void)
 
 void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock)
 {
-    if (lock->is_virtual)
-        antk_unlock(lock);
-    t->machine->ops->set_priority(t, priority);
-    if (!lock->is_virtual)
+    struct antk_machine *m = t->machine;
+    if (lock->machine)
+        give_up_virtual(lock);
+    m->ops->set_priority(t, priority);
+    if (lock->machine)
+        antk_boundary(m);
+    else
         antk_unlock(lock);
 }
 
 int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
 {
+    antk_boundary(t->machine);
     t->wait = wait;
     int rc = t->machine->ops->park(t, deadline_ns);
     t->wait.what = NULL;
@@ -174,6 +193,8 @@ int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait
 
 void antk_unpark(struct antk_machine *m, struct antk_thread *t)
 {
+    assert(m->locks_held == 0);
+    antk_boundary(m);
     m->ops->unpark(m, t);
 }
 

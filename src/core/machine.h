@@ -8,9 +8,14 @@
  * re-checks its condition in a loop, a wake-up that comes early is not lost, and one that comes late does no harm:
  *     waiter: loop { check the condition; antk_park }      waker: make the condition true; antk_unpark
  * antk_unpark is called with no lock held, since the woken thread may run at once.
+ *
+ * On `virtual` threads switch where they park, are unparked, work and change priorities; if it explores (pct.h), also at the other
+ * boundaries of the core: where a call begins and ends, before a thread parks or wakes another, and where the last lock is given up.
  */
 #ifndef ANTK_MACHINE_H
 #define ANTK_MACHINE_H
+
+#include "core/pct.h"
 
 #include <ant/core.h>
 #include <pthread.h>
@@ -72,6 +77,7 @@ struct antk_thread {
         ANTK_BLOCKED
     } state;
     _Atomic uint32_t baton; /* futex word: 1 = it is this thread's turn */
+    uint64_t rank;          /* exploring: the highest ready one runs */
     bool preempted;         /* it stands at the head of its level because it lost the processor */
     int park_result;
     uint64_t timer_ns; /* ANTK_NEVER: none */
@@ -84,9 +90,9 @@ struct antk_thread {
 };
 
 struct antk_lock {
-    pthread_mutex_t mutex; /* priority-inheriting; unused on `virtual`, where threads switch at unlocked points only */
-    bool is_virtual;
-    bool held; /* virtual */
+    pthread_mutex_t mutex;        /* priority-inheriting; unused on `virtual`, where threads switch at unlocked points only */
+    struct antk_machine *machine; /* `virtual`: the one that it is of; else NULL */
+    bool held;                    /* virtual */
 };
 
 struct antk_machine_ops {
@@ -102,6 +108,9 @@ struct antk_machine_ops {
     void (*set_priority)(struct antk_thread *t, int priority);
     void (*watch)(struct antk_thread *t);
     void (*times)(struct antk_thread *t, struct antk_times *times);
+    /* virtual only */
+    void (*boundary)(struct antk_machine *m);                                 /* exploring: another thread may run now; no lock is held */
+    bool (*settle)(struct antk_machine *m, struct antk_thread *t, bool wait); /* has it ended? wait: lets it */
     void (*destroy)(struct antk_machine *m);
 };
 
@@ -109,6 +118,8 @@ struct antk_machine {
     const struct antk_machine_ops *ops;
     enum ant_machine kind; /* never AUTO */
     char reason[160];
+    struct antk_pct *pct; /* virtual that explores; else NULL */
+    uint32_t locks_held;  /* virtual: by the running thread */
 };
 
 struct antk_machine_config {
@@ -117,6 +128,8 @@ struct antk_machine_config {
     const int *cpus;
     size_t cpu_count;
     uint64_t seed;
+    uint32_t pct_depth; /* virtual: 0 does not explore */
+    uint32_t pct_steps;
     uint64_t switch_ns; /* virtual: what it takes to let another thread run */
     /* virtual: called when nobody is ready and no timer is set, before the waits are failed */
     void (*on_deadlock)(void *context);
@@ -158,6 +171,13 @@ void antk_at_fork(void (*in_child)(void));
  * do it in this order; `virtual`, where the change may switch threads and nothing can come in between, in the other.
  */
 void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock);
+
+/* A place where threads of real machines may lose the processor to any other: so can those of a `virtual` that explores, if they hold no lock. */
+static inline void antk_boundary(struct antk_machine *m)
+{
+    if (__builtin_expect(m->pct != NULL, 0) && m->locks_held == 0)
+        m->ops->boundary(m);
+}
 
 static inline uint64_t antk_now(struct antk_machine *m)
 {

@@ -9,6 +9,9 @@
  * Only PU work and waiting move the clock, and switching threads, if the core's costs say so; calls cost nothing by themselves. A timer that falls due at an instant fires before the
  * thread that works goes on at that instant, so a higher-priority thread that it wakes comes first.
  *
+ * A machine that explores (config.pct_depth) knows no priorities, as machines with many CPUs do not enforce them: the ready thread
+ * of the highest rank has the baton (pct.h), so equals never have to be drawn. All ready threads are then in one level, by rank.
+ *
  * All threads sit on one CPU: passing the baton to an idle CPU would cost its wake-up each time (50 us against 2).
  */
 #include "core/machine.h"
@@ -52,7 +55,7 @@ static struct virtual_machine *machine_of(struct antk_thread *t)
 
 static int level_of(struct antk_thread *t)
 {
-    return atomic_load_explicit(&t->priority, memory_order_relaxed);
+    return t->machine->pct ? 0 : atomic_load_explicit(&t->priority, memory_order_relaxed);
 }
 
 /* ---- the baton ---- */
@@ -72,13 +75,21 @@ static void await_baton(struct antk_thread *t)
 
 /* ---- ready threads ---- */
 
+static struct antk_thread *first_below(struct level *level, uint64_t rank)
+{
+    struct antk_thread *t = level->head;
+    while (t && t->rank > rank)
+        t = t->ready_next;
+    return t;
+}
+
 static void make_ready(struct virtual_machine *m, struct antk_thread *t, bool at_head)
 {
     struct level *level = &m->ready[level_of(t)];
     t->state = ANTK_READY;
     t->preempted = at_head;
-    t->ready_next = at_head ? level->head : NULL;
-    t->ready_prev = at_head ? NULL : level->tail;
+    t->ready_next = m->base.pct ? first_below(level, t->rank) : at_head ? level->head : NULL;
+    t->ready_prev = t->ready_next ? t->ready_next->ready_prev : level->tail;
     *(t->ready_next ? &t->ready_next->ready_prev : &level->tail) = t;
     *(t->ready_prev ? &t->ready_prev->ready_next : &level->head) = t;
     level->count++;
@@ -97,6 +108,14 @@ static void unmake_ready(struct virtual_machine *m, struct antk_thread *t)
 static int highest_ready(struct virtual_machine *m)
 {
     return m->ready_levels ? 63 - __builtin_clzll(m->ready_levels) : -1;
+}
+
+/* Is somebody ready who comes before it? */
+static bool is_outranked(struct virtual_machine *m, struct antk_thread *t)
+{
+    if (m->base.pct)
+        return m->ready[0].head && m->ready[0].head->rank > t->rank;
+    return highest_ready(m) > level_of(t);
 }
 
 /* splitmix64 */
@@ -207,7 +226,8 @@ static void advance(struct virtual_machine *m, struct antk_thread *t, uint64_t b
 static void switch_to(struct virtual_machine *m, struct antk_thread *next)
 {
     if (m->config.on_dispatch)
-        m->config.on_dispatch(m->config.context, next->index, m->running->index, level_of(next));
+        m->config.on_dispatch(m->config.context, next->index, m->running->index,
+                              atomic_load_explicit(&next->priority, memory_order_relaxed));
     m->running = next;
     advance(m, next, m->config.switch_ns);
     fire_due_timers(m);
@@ -223,7 +243,7 @@ static struct antk_thread *choose(struct virtual_machine *m)
         next->state = ANTK_RUNNING;
         if (next != m->running)
             switch_to(m, next);
-        if (highest_ready(m) <= level_of(next))
+        if (!is_outranked(m, next))
             return next;
         make_ready(m, next, true); /* somebody above it became ready during the switch */
     }
@@ -242,7 +262,7 @@ static void switch_away(struct virtual_machine *m, struct antk_thread *self)
 static void preempt(struct virtual_machine *m)
 {
     struct antk_thread *self = m->running;
-    if (highest_ready(m) > level_of(self)) {
+    if (is_outranked(m, self)) {
         make_ready(m, self, true);
         switch_away(m, self);
     }
@@ -255,6 +275,7 @@ static void add_thread(struct virtual_machine *m, struct antk_thread *t)
     t->timer_ns = ANTK_NEVER;
     memset(&t->times, 0, sizeof t->times);
     atomic_store(&t->baton, 0);
+    t->rank = m->base.pct ? antk_pct_rank(m->base.pct) : 0;
     t->all_prev = NULL;
     t->all_next = m->all;
     if (m->all)
@@ -293,6 +314,7 @@ static void virtual_leave(struct antk_machine *base, struct antk_thread *t)
 {
     struct virtual_machine *m = (struct virtual_machine *)base;
     remove_thread(m, t);
+    m->running = NULL;
     sched_setaffinity(0, sizeof m->old_cpus, &m->old_cpus);
     pthread_sigmask(SIG_SETMASK, &m->old_mask, NULL);
 }
@@ -378,6 +400,10 @@ static void virtual_work(struct antk_thread *t, uint64_t work_ns, const _Atomic 
 static void virtual_set_priority(struct antk_thread *t, int priority)
 {
     struct virtual_machine *m = machine_of(t);
+    if (m->base.pct) {
+        atomic_store(&t->priority, priority);
+        return;
+    }
     if (t->state == ANTK_READY) {
         unmake_ready(m, t);
         atomic_store(&t->priority, priority);
@@ -406,8 +432,37 @@ static void virtual_times(struct antk_thread *t, struct antk_times *times)
     times->observed_blocked_ns = times->blocked_ns;
 }
 
+/* Before the first thread is adopted, and after the last has left, there is nobody to run. */
+static void virtual_boundary(struct antk_machine *base)
+{
+    struct virtual_machine *m = (struct virtual_machine *)base;
+    if (!m->running)
+        return;
+    uint64_t rank = antk_pct_point(base->pct);
+    if (rank != 0)
+        m->running->rank = rank;
+    preempt(m);
+}
+
+/* A thread that is about to be joined has no more than boundaries ahead: it was preempted at one. It goes on at once. */
+static bool virtual_settle(struct antk_machine *base, struct antk_thread *t, bool wait)
+{
+    struct virtual_machine *m = (struct virtual_machine *)base;
+    while (wait && t->state == ANTK_READY) {
+        struct antk_thread *self = m->running;
+        unmake_ready(m, t);
+        make_ready(m, self, true);
+        t->state = ANTK_RUNNING;
+        switch_to(m, t);
+        pass_baton(t);
+        await_baton(self);
+    }
+    return t->state == ANTK_GONE;
+}
+
 static void virtual_destroy(struct antk_machine *base)
 {
+    antk_pct_destroy(base->pct);
     free(base);
 }
 
@@ -423,6 +478,8 @@ static const struct antk_machine_ops virtual_ops = {
     .set_priority = virtual_set_priority,
     .watch = virtual_watch,
     .times = virtual_times,
+    .boundary = virtual_boundary,
+    .settle = virtual_settle,
     .destroy = virtual_destroy,
 };
 
@@ -434,7 +491,15 @@ int antk_virtual_create(const struct antk_machine_config *config, struct antk_ma
     m->base.ops = &virtual_ops;
     m->base.kind = ANT_MACHINE_VIRTUAL;
     m->config = *config;
-    m->random = config->seed;
+    if (config->pct_depth > 0) {
+        m->base.pct = antk_pct_create(config->pct_depth, config->pct_steps, config->seed);
+        if (!m->base.pct) {
+            free(m);
+            return -ENOMEM;
+        }
+    } else {
+        m->random = config->seed;
+    }
     m->now_ns = ANT_NS_PER_US; /* 0 is no time: in reports it says "not reached" */
     *machine = &m->base;
     return 0;
