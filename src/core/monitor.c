@@ -85,7 +85,9 @@ static void report_on(struct antk_endpoint *ep, enum ant_change change, int erro
     bool died = change == ANT_CHANGE_DIED;
     *report = (struct ant_monitor_report){
         .change = change,
-        .error = !died ? error : ep->death < 0 ? ep->death : -EOWNERDEAD,
+        .error = !died           ? error
+                 : ep->death < 0 ? ep->death
+                                 : -EOWNERDEAD,
         .signal = died && ep->death > 0 ? ep->death : 0,
         .function = ep->first_function,
         .generation = ep->generation,

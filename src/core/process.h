@@ -46,11 +46,11 @@ struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpo
 struct antk_endpoint {
     struct antk_core *core;
     uint32_t index;
-    struct antk_window window; /* stays with the slot; window.space is the present process's own */
-    _Atomic uint64_t pins;     /* generation of the id << 32 | pins; 0 pins: the slot is free */
-    _Atomic size_t pages;      /* attached to the window */
-    _Atomic uint32_t stopping; /* it was asked to end */
-    char name[ANT_NAME_BYTES]; /* fixed while it is pinned */
+    struct antk_window window;      /* stays with the slot; window.space is the present process's own */
+    _Atomic uint64_t pins;          /* generation of the id << 32 | pins; 0 pins: the slot is free */
+    _Atomic size_t pages;           /* attached to the window */
+    _Atomic uint32_t stopping;      /* it was asked to end */
+    char name[ANT_NAME_BYTES];      /* fixed while it is pinned */
     _Atomic uint64_t watchdog_ns;   /* a server: how long one callback may take; 0: as long as it likes. Fixed */
     _Atomic uint32_t monitor_count; /* of the queue below: is there anything to tell this process? */
 
@@ -67,9 +67,9 @@ struct antk_endpoint {
     struct antk_queue out;      /* sent, not answered */
     struct antk_queue monitors; /* lent to the core; see monitor.c */
     uint32_t queue_limit;
-    uint32_t first_function;              /* a server: under which it was created; fixed */
-    enum ant_on_death on_death;           /* fixed */
-    int death;                            /* dead or dying: the signal, or the negative errno value that it was ended with */
+    uint32_t first_function;    /* a server: under which it was created; fixed */
+    enum ant_on_death on_death; /* fixed */
+    int death;                  /* dead or dying: the signal, or the negative errno value that it was ended with */
     uint64_t died_ns;
     size_t stack_bytes;                   /* of a server's threads */
     struct antk_notice *notice;           /* a swap that the body must see before anything else */

@@ -169,8 +169,7 @@ int ant_serve(uint32_t function, const struct ant_program *program,
         return rc ? rc : -EINVAL;
     int priority = o->priority ? o->priority : atomic_load(&self->base_priority);
     size_t stack_bytes = o->stack_bytes ? o->stack_bytes : self->core->config.stack_bytes;
-    if (!antk_process_options_ok(priority, stack_bytes) || o->watchdog_ns < 0 ||
-        o->on_death > ANT_DEATH_FAIL)
+    if (!antk_process_options_ok(priority, stack_bytes) || o->watchdog_ns < 0 || o->on_death > ANT_DEATH_FAIL)
         return -EINVAL;
     if (atomic_load(&self->endpoint->stopping))
         return -ESHUTDOWN;

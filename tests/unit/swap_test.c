@@ -1259,7 +1259,7 @@ static int exit_act(void *arg)
     return 0;
 }
 
-static void an_old_server_that_exits_instead_is_ecanceled(void **state)
+static void an_old_server_that_exits_instead_is_esrch(void **state)
 {
     (void)state;
     struct ant_swap_report report;
@@ -1267,8 +1267,8 @@ static void an_old_server_that_exits_instead_is_ecanceled(void **state)
     static int exit_status = 17;
     struct ant_request *queued = send_op(OP_COUNT, 0);
     puppet_begin(server, exit_act, &exit_status);
-    assert_was(ant_swap, puppet_end(requester), ECANCELED);
-    assert_int_equal(report.error, -ECANCELED);
+    assert_was(ant_swap, puppet_end(requester), ESRCH);
+    assert_int_equal(report.error, -ESRCH);
     assert_int_equal(report.step, ANT_SWAP_LOOK);
     ant_pid found;
     assert_error(ant_lookup(FN, &found), ESRCH);
@@ -1336,7 +1336,7 @@ static void a_stop_during_a_swap_ends_the_server_all_the_same(void **state)
     puppet_begin_stop(stopper, server, SOON, NULL);
     puppet_release(server);
     int swapped = puppet_end(requester);
-    assert_true(swapped == 0 || swapped == -ECANCELED);
+    assert_true(swapped == 0 || swapped == -ESRCH);
     assert_int_equal(puppet_end(stopper), 0);
     for (int i = 0; i < 2; i++) { /* one result each */
         struct ant_request *rq = boss_result();
@@ -1804,7 +1804,7 @@ int main(void)
         swap_test(a_transformer_that_hangs_is_given_up),
         swap_test(two_abandoned_transformers_may_go_on_reading_after_the_next_swap),
         swap_test(an_old_server_that_does_not_give_up_its_loop_stays),
-        swap_test(an_old_server_that_exits_instead_is_ecanceled),
+        swap_test(an_old_server_that_exits_instead_is_esrch),
         swap_test(of_two_requesters_one_is_busy),
         swap_test(a_busy_server_cannot_swap_itself_meanwhile),
         swap_test(a_requester_that_is_stopped_gives_up),
