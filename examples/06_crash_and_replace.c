@@ -74,7 +74,8 @@ static void v1_request(struct ant_server *self, struct ant_request *rq)
         add(rq);
         return;
     }
-    store_message(rq)->number = *(volatile uint32_t *)number_under(ant_state(), store_message(rq)->key); /* the bug */
+    store_message(rq)->number =
+        *(volatile uint32_t *)number_under(ant_state(), store_message(rq)->key); /* the bug */
     must("ant_reply", ant_reply(rq, 0));
 }
 
@@ -111,8 +112,8 @@ static int supervise(void *arg)
 
     struct ant_monitor_report change;
     memcpy(&change, message.request->payload, sizeof change);
-    printf("the supervisor is told: version %u %s of %s\n", change.version, ant_change_name(change.change),
-           change.signal == SIGSEGV ? "SIGSEGV" : "?");
+    printf("the supervisor is told: version %u %s of %s\n", change.version,
+           ant_change_name(change.change), change.signal == SIGSEGV ? "SIGSEGV" : "?");
     struct ant_swap_options options = {.trust_state = true};
     must("ant_swap", ant_swap(FN_STORE, &store_v2, &options, &report));
     printf("and has it replaced by version %u, generation %u\n", report.new_version, report.generation);
@@ -173,7 +174,8 @@ int main(void)
 
     int answer = ask(7);
     must("ant_wait", ant_wait(supervisor, ANT_FOREVER, NULL));
-    printf("asking for key 7: %s\n", answer == -EOWNERDEAD ? "-EOWNERDEAD, the server has died of it" : "?");
+    printf("asking for key 7: %s\n",
+           answer == -EOWNERDEAD ? "-EOWNERDEAD, the server has died of it" : "?");
     printf("asking again: %s\n", ask(7) == -ENOENT ? "-ENOENT, says the server" : "?");
 
     for (uint32_t i = 0; i < CLIENTS; i++) {

@@ -91,23 +91,6 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
     antk_unlock(&core->sweep_lock);
 }
 
-void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t incarnation)
-{
-    struct antk_core *core = ep->core;
-    size_t frames = antk_pool_pages(core->pool);
-    antk_lock(&core->sweep_lock);
-    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
-        struct antk_area *area = antk_pool_area(core->pool, frame);
-        if (atomic_load(&area->owner) != ep->window.id)
-            continue;
-        /* The state first: whoever receives an area writes its tag before that. */
-        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
-        if ((state == ANTK_PLAIN || state == ANTK_HELD) && atomic_load(&area->tag) != incarnation)
-            antk_area_drop(ep, frame);
-    }
-    antk_unlock(&core->sweep_lock);
-}
-
 void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
 {
     size_t frames = antk_pool_pages(core->pool);
@@ -127,13 +110,53 @@ static bool received(struct antk_core *core, uint32_t frame)
     return state == ANTK_PLAIN || state == ANTK_HELD || state == ANTK_SERVICE;
 }
 
+bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_core *core = ep->core;
+    if (__builtin_expect(atomic_load_explicit(&ep->strays, memory_order_relaxed) == 0, 1))
+        return false;
+    uint32_t incarnation = atomic_load(&antk_pool_area(core->pool, frame)->tag);
+    antk_lock(&core->lock);
+    struct antk_body *body = core->live_bodies;
+    while (body && (body->endpoint != ep || body->incarnation != incarnation))
+        body = body->live_next;
+    bool stray = body && body->stray;
+    antk_unlock(&core->lock);
+    return stray;
+}
+
+/* For those who look at frame after frame: an area in this window that is its process's own, and received. */
+static bool is_here(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct antk_area *area = antk_pool_area(ep->core->pool, frame);
+    /* The owner once more: what is queued may leave meanwhile, and is a plain area then, of somebody else or nobody. */
+    return atomic_load(&area->owner) == ep->window.id && received(ep->core, frame) &&
+           !antk_is_a_strays(ep, frame) && atomic_load(&area->owner) == ep->window.id;
+}
+
+void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t incarnation)
+{
+    struct antk_core *core = ep->core;
+    size_t frames = antk_pool_pages(core->pool);
+    antk_lock(&core->sweep_lock);
+    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
+        if (!is_here(ep, frame))
+            continue;
+        /* The state first: whoever receives an area writes its tag before that. */
+        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
+        if (state != ANTK_SERVICE && atomic_load(&antk_pool_area(core->pool, frame)->tag) != incarnation)
+            antk_area_drop(ep, frame);
+    }
+    antk_unlock(&core->sweep_lock);
+}
+
 int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
 {
     struct antk_core *core = self->core;
     int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);
     if (rc != 0)
         return rc;
-    if (!received(core, *frame))
+    if (!received(core, *frame) || (antk_is_a_strays(self->endpoint, *frame) && !self->candidate))
         return -EPERM;
     enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, *frame)->tag));
     if (self->candidate && atomic_load(&antk_pool_area(core->pool, *frame)->tag) != self->incarnation)

@@ -83,6 +83,8 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
     antk_endpoint_retire(self);
     antk_areas_sweep(ep, self->incarnation, false);
+    if (abandoned)
+        atomic_fetch_sub(&ep->strays, 1);
     antk_lock(&ep->lock);
     bool fresh = !ep->program;
     antk_unlock(&ep->lock);
@@ -170,6 +172,7 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
         return false;
     c->ops->cancelled(c);
     struct antk_body *requester = c->requester; /* with undone, it may be gone */
+    c->failed = antk_self == c->body;
     atomic_store(&c->undone, true);
     if (requester != antk_self)
         antk_unpark(requester->core->machine, &requester->thread);
@@ -216,6 +219,10 @@ static bool give_up(struct antk_candidate *c)
     antk_lock(&core->lock);
     c->abandoned = !c->ending;
     bool abandoned = c->abandoned;
+    if (abandoned) {
+        c->body->stray = true;
+        atomic_fetch_add(&c->endpoint->strays, 1);
+    }
     if (abandoned) /* should it spin, it must not do so at the level of the server that goes on */
         core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_unlock(&core->lock);
@@ -238,11 +245,11 @@ static void hasten(struct antk_candidate *c)
     antk_unlock(&core->lock);
 }
 
-bool antk_candidate_wind_up(struct antk_candidate *c, bool hung)
+bool antk_candidate_wind_up(struct antk_candidate *c)
 {
     struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false};
     antk_candidate_await_undone(c);
-    if (hung && atomic_load(&c->go) && give_up(c))
+    if (!c->failed && atomic_load(&c->go) && give_up(c))
         return true;
     hasten(c);
     while (!atomic_load(&c->ended)) {

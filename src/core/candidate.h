@@ -37,6 +37,7 @@ struct antk_candidate {
     _Atomic uint32_t refs;
     _Atomic uint32_t fate;      /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
     _Atomic bool undone;        /* after cancellation: `cancelled` is through */
+    bool failed;                /* it was cancelled by its own thread, which is on its way out; written before undone */
     _Atomic bool go;            /* it may begin */
     _Atomic bool ended;         /* after cancellation: its thread has left and its things are freed */
     bool ending;                /* core->lock: its thread is back in the core, to end */
@@ -85,10 +86,10 @@ void antk_candidate_await_undone(struct antk_candidate *c);
 /* Requester: what it must do for the wait of any kind to end: 0 to go on waiting, else the error to cancel with. */
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what);
 /*
- * Requester, after cancellation: waits until the candidate has ended and what it had is freed. hung: the requester itself gave it
- * up; if it is not where it can be ended, it is abandoned, and true is returned.
+ * Requester, after cancellation: waits until the candidate has ended and what it had is freed. If others gave it up, and it is not where it can
+ * be ended, it is abandoned, and true is returned.
  */
-bool antk_candidate_wind_up(struct antk_candidate *c, bool hung);
+bool antk_candidate_wind_up(struct antk_candidate *c);
 
 /* The body's thread leaves while it is still a candidate. Has the process ended with it? */
 bool antk_candidate_ended(struct antk_body *body, int status);

@@ -165,6 +165,14 @@ uint32_t antk_interrupt_all(struct antk_core *core)
     return count;
 }
 
+/* A new server that is not registered yet means itself, not the predecessor whose id it has. */
+static int kill_candidate(struct antk_body *self)
+{
+    atomic_store(&self->death, -EOWNERDEAD);
+    atomic_fetch_or(&self->flags, ANTK_ABANDONED | ANTK_KILLED);
+    return 0;
+}
+
 int ant_kill(ant_pid pid)
 {
     ANTK_ENTER(self);
@@ -173,7 +181,11 @@ int ant_kill(ant_pid pid)
     struct antk_endpoint *ep = antk_pin(self->core, pid);
     if (!ep)
         return -ESRCH;
-    int rc = antk_is_own(ep) ? -EPERM : antk_process_force(ep, -EOWNERDEAD, 0);
+    int rc = -EPERM;
+    if (self->candidate && ep == self->endpoint)
+        rc = kill_candidate(self);
+    else if (!antk_is_own(ep))
+        rc = antk_process_force(ep, -EOWNERDEAD, 0);
     antk_unpin(ep);
     return rc;
 }

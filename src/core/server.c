@@ -138,7 +138,6 @@ static int start_candidate(struct antk_candidate *c, uint32_t function, int prio
         rc = antk_function_enter(ep, function, c->body->incarnation, true);
     else
         return rc;
-    bool hung = false;
     if (rc != 0) {
         antk_candidate_cancel(c, rc);
     } else {
@@ -147,12 +146,12 @@ static int start_candidate(struct antk_candidate *c, uint32_t function, int prio
         while (antk_candidate_fate(c) == ANTK_PENDING) {
             rc = antk_candidate_park(c, deadline_ns, "the start of server");
             if (rc != 0)
-                hung |= antk_candidate_cancel(c, rc);
+                antk_candidate_cancel(c, rc);
         }
     }
     if (antk_candidate_fate(c) == ANTK_COMMITTED)
         return 0;
-    antk_candidate_wind_up(c, hung);
+    antk_candidate_wind_up(c);
     return antk_candidate_error(c);
 }
 

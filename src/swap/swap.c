@@ -313,7 +313,7 @@ static bool end_by_force(struct antk_swap *s)
 }
 
 /* The requester's wait for it. */
-static void await_rest(struct antk_swap *s, int64_t timeout_ns, bool *hung)
+static void await_rest(struct antk_swap *s, int64_t timeout_ns)
 {
     uint64_t deadline_ns = deadline_of(s, timeout_ns);
     while (!atomic_load(&s->at_rest) && antk_candidate_fate(&s->c) == ANTK_PENDING) {
@@ -323,7 +323,7 @@ static void await_rest(struct antk_swap *s, int64_t timeout_ns, bool *hung)
         if (rc == -ETIMEDOUT && end_by_force(s))
             deadline_ns = deadline_of(s, timeout_ns);
         else
-            *hung = antk_candidate_cancel(&s->c, rc);
+            antk_candidate_cancel(&s->c, rc);
     }
 }
 
@@ -375,14 +375,14 @@ static int prepare(struct antk_candidate *c)
     return 0;
 }
 
-static void await_enrolment(struct antk_swap *s, int64_t timeout_ns, bool *hung)
+static void await_enrolment(struct antk_swap *s, int64_t timeout_ns)
 {
     uint64_t deadline_ns = deadline_of(s, timeout_ns);
     struct antk_wait wait = {"the last steps of a swap, process", s->c.endpoint->index, false};
     while (antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a new server to start, process");
         if (rc != 0)
-            *hung = antk_candidate_cancel(&s->c, rc);
+            antk_candidate_cancel(&s->c, rc);
     }
     while (antk_candidate_fate(&s->c) == ANTK_COMMITTED && !atomic_load(&s->enrolled))
         antk_park(&s->c.requester->thread, ANTK_NEVER, wait);
@@ -590,7 +590,6 @@ static const struct antk_candidate_ops swap_ops = {prepare, enroll, cancelled, d
 /* Steps 2 to 10, as the requester sees them. */
 static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t start_timeout_ns)
 {
-    bool hung = false;
     int rc = step_2_create(s);
     if (rc != 0) {
         give_up(s, rc);
@@ -600,14 +599,14 @@ static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t st
     if (s->old == s->c.requester && antk_candidate_fate(&s->c) == ANTK_PENDING)
         rest_at_once(s);
     else
-        await_rest(s, quiesce_timeout_ns, &hung);
+        await_rest(s, quiesce_timeout_ns);
     if (antk_candidate_fate(&s->c) == ANTK_PENDING) {
         step_6_start(s);
-        await_enrolment(s, start_timeout_ns, &hung);
+        await_enrolment(s, start_timeout_ns);
     }
     if (antk_candidate_fate(&s->c) == ANTK_COMMITTED)
         return 0;
-    s->report.abandoned = antk_candidate_wind_up(&s->c, hung);
+    s->report.abandoned = antk_candidate_wind_up(&s->c);
     return antk_candidate_error(&s->c);
 }
 
