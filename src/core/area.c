@@ -120,7 +120,7 @@ bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
     struct antk_body *body = core->live_bodies;
     while (body && (body->endpoint != ep || body->incarnation != incarnation))
         body = body->live_next;
-    bool stray = body && body->stray;
+    bool stray = body && atomic_load(&body->stray);
     antk_unlock(&core->lock);
     return stray;
 }

@@ -185,7 +185,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     body->exit_status = 0;
     atomic_store(&body->death, 0);
     atomic_store(&body->busy_since_ns, 0);
-    body->stray = false;
+    atomic_store(&body->stray, false);
     body->told_of_swap = false;
     atomic_store(&body->retired, false);
     body->thread.index = ep->index;

@@ -83,7 +83,7 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
     antk_endpoint_retire(self);
     antk_areas_sweep(ep, self->incarnation, false);
-    if (abandoned)
+    if (atomic_load(&self->stray))
         atomic_fetch_sub(&ep->strays, 1);
     antk_lock(&ep->lock);
     bool fresh = !ep->program;
@@ -122,6 +122,8 @@ int antk_candidate_create(struct antk_candidate *c, int priority, int raised_pri
 
 void antk_candidate_go(struct antk_candidate *c)
 {
+    atomic_store(&c->body->stray, true);
+    atomic_fetch_add(&c->endpoint->strays, 1);
     atomic_store(&c->go, true);
     antk_unpark(c->endpoint->core->machine, &c->body->thread);
 }
@@ -162,6 +164,9 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
     atomic_store(&body->base_priority, ep->priority);
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     antk_functions_publish_locked(ep, body->incarnation);
+    c->incarnation = body->incarnation;
+    atomic_store(&body->stray, false);
+    atomic_fetch_sub(&ep->strays, 1);
 }
 
 bool antk_candidate_cancel(struct antk_candidate *c, int error)
@@ -219,10 +224,6 @@ static bool give_up(struct antk_candidate *c)
     antk_lock(&core->lock);
     c->abandoned = !c->ending;
     bool abandoned = c->abandoned;
-    if (abandoned) {
-        c->body->stray = true;
-        atomic_fetch_add(&c->endpoint->strays, 1);
-    }
     if (abandoned) /* should it spin, it must not do so at the level of the server that goes on */
         core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
     antk_unlock(&core->lock);

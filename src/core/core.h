@@ -85,7 +85,7 @@ static inline struct antk_record *antk_record(struct antk_core *core, uint32_t f
  * -EFAULT, -EPERM, -EINVAL as in ant_ica_free.
  */
 int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame);
-/* Is it a new server's, of the same endpoint, that was abandoned and will free it itself when it comes back? */
+/* Is it a new server's, of the same endpoint, that is not registered, or has failed and will free it itself? */
 bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame);
 /* Is this area the caller's state, or the one that it will have when it is registered? */
 bool antk_is_state(struct antk_body *self, uint32_t frame);

@@ -16,7 +16,9 @@ static uint32_t named_data(struct antk_endpoint *ep, uint32_t frame)
     if (!request->data || antk_area_find(ep->core->pool, &ep->window, request->data, &data) != 0)
         return ANTK_NO_FRAME;
     bool plain = antk_tag_state(atomic_load(&antk_record(ep->core, data)->tag)) == ANTK_PLAIN;
-    return plain && data != ep->state ? data : ANTK_NO_FRAME;
+    /* The owner once more: a result that nobody wants may just have been freed there. */
+    bool own = atomic_load(&antk_pool_area(ep->core->pool, data)->owner) == ep->window.id;
+    return plain && own && data != ep->state ? data : ANTK_NO_FRAME;
 }
 
 /* Moves the first queued request into service, as receiving it would. */

@@ -52,7 +52,7 @@ struct antk_endpoint {
     _Atomic uint32_t stopping;      /* it was asked to end */
     char name[ANT_NAME_BYTES];      /* fixed while it is pinned */
     _Atomic uint64_t watchdog_ns;   /* a server: how long one callback may take; 0: as long as it likes. Fixed */
-    _Atomic uint32_t strays;        /* new servers that were abandoned, and have areas in this window */
+    _Atomic uint32_t strays;        /* bodies that are strays, and have areas in this window */
     _Atomic uint32_t monitor_count; /* of the queue below: is there anything to tell this process? */
 
     struct antk_lock lock;
@@ -126,7 +126,7 @@ struct antk_body {
     _Atomic bool retired;        /* replaced, or failed: it does not use its window any more */
 
     bool listed;                             /* core->lock: among the live */
-    bool stray;                              /* core->lock: a new server that was abandoned */
+    _Atomic bool stray;                      /* a new server that has begun, and is not registered: what it has is not its endpoint's */
     _Atomic bool launched;                   /* its creator is done with its thread, which may be joined (or: see reap_last) */
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */

@@ -545,7 +545,7 @@ static void step_11_return(struct antk_swap *s, int error)
     else if (antk_swap_inherits(s))
         antk_state_free_old(s);
     else
-        antk_areas_disinherit(ep, s->c.body->incarnation);
+        antk_areas_disinherit(ep, s->c.incarnation);
     spend(s, ANT_SWAP_RETURN);
     antk_lock(&ep->lock);
     if (error == 0)
