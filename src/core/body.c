@@ -1,6 +1,7 @@
 /* Bodies: the way a thread enters and leaves its process, and the priority that it has there; see process.h. */
 #include "core/core.h"
 #include "core/candidate.h"
+#include "core/contain.h"
 #include "core/function.h"
 
 #include <errno.h>
@@ -95,6 +96,14 @@ static struct antk_body *take_body(struct antk_core *core)
     return NULL;
 }
 
+static void give_body_back(struct antk_core *core, struct antk_body *body)
+{
+    antk_lock(&core->lock);
+    body->next = core->free_bodies;
+    core->free_bodies = body;
+    antk_unlock(&core->lock);
+}
+
 /* False: the shutdown waits for nobody any more. */
 static bool list_body(struct antk_core *core, struct antk_body *body)
 {
@@ -154,10 +163,7 @@ void antk_bodies_reap(struct antk_core *core, bool wait)
     while ((body = take_ended(core, wait, false)) != NULL) {
         if (wait)
             antk_thread_join(&body->thread, true);
-        antk_lock(&core->lock);
-        body->next = core->free_bodies;
-        core->free_bodies = body;
-        antk_unlock(&core->lock);
+        give_body_back(core, body);
     }
 }
 
@@ -209,6 +215,8 @@ static int body_main(void *arg)
     struct antk_body *self = arg;
     antk_self = self;
     antk_functions_enter_thread();
+    self->stack_high = (uintptr_t)__builtin_frame_address(0);
+    antk_contain_enter_thread(self);
     if (setjmp(self->base) == 0)
         self->exit_status = self->entry(self);
     atomic_store(&self->inside, 1);
@@ -227,6 +235,7 @@ static void body_leave(void *arg)
     bool ended = self->candidate && antk_candidate_ended(self, self->exit_status);
     ended |= antk_process_end(self, self->exit_status) == ANTK_ENDED;
     antk_functions_leave_thread();
+    antk_contain_leave_thread(self);
     antk_self = NULL;
     struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
     antk_unpin(self->endpoint);
@@ -249,9 +258,15 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     struct antk_body *body = take_body(core);
     if (!body)
         return -EAGAIN;
+    if (antk_contain_give_stack(body) != 0) {
+        give_body_back(core, body);
+        return -ENOMEM;
+    }
     init_body(body, ep, start->priority);
     body->raised_priority = start->raised_priority;
     atomic_store(&body->thread.priority, antk_body_level_locked(body)); /* nobody else knows it yet */
+    body->thread.interruptible = core->config.contain_faults;
+    body->stack_bytes = start->stack_bytes;
     body->entry = start->entry;
     body->user_entry = start->user_entry;
     body->user_arg = start->user_arg;

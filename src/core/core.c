@@ -1,6 +1,7 @@
 /* A core's life: boot, information, shutdown. */
 #include "core/core.h"
 #include "core/config.h"
+#include "core/contain.h"
 #include "core/fault.h"
 #include "core/function.h"
 
@@ -132,6 +133,8 @@ static void destroy(struct antk_core *core)
     }
     antk_pool_destroy(core->pool);
     free(core->records);
+    for (uint32_t i = 0; core->bodies && i < core->body_count; i++)
+        antk_contain_free_stack(&core->bodies[i]);
     free(core->bodies);
     free(core->endpoints);
     antk_trace_destroy(core->trace);
@@ -203,6 +206,8 @@ int ant_boot(const struct ant_config *given)
     if (rc == 0 && core->config.costs)
         core->costs = *core->config.costs;
     core->config.costs = &core->costs;
+    if (rc == 0 && core->config.contain_faults)
+        rc = antk_contain_prepare(core);
     if (rc == 0)
         rc = create_machine(core);
     if (rc == 0)

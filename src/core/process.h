@@ -21,6 +21,7 @@
 #include <ant/process.h>
 #include <ant/server.h>
 #include <setjmp.h>
+#include <signal.h>
 
 struct antk_core;
 struct antk_body;
@@ -121,6 +122,10 @@ struct antk_body {
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
+    size_t stack_bytes;          /* of its thread ... */
+    uintptr_t stack_high;        /* ... from here down, where it runs its process; its own thread's */
+    void *signal_stack;          /* its slot's, for faults; NULL: none. See contain.h */
+    stack_t former_stack;        /* its own thread's: what it had for this before */
     struct antk_times work_from; /* its own thread's: its times when its last message was received, if it is observed */
     bool told_of_swap;           /* its last message was the notice; its own thread's */
     _Atomic bool retired;        /* replaced, or failed: it does not use its window any more */
