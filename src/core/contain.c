@@ -20,6 +20,21 @@ int antk_contain_prepare(struct antk_core *core)
     return -ENOTSUP;
 }
 
+void antk_contain_learn(struct antk_core *core, uintptr_t callback)
+{
+    if (core->config.contain_faults)
+        antk_text_add((const void *)callback);
+}
+
+void antk_contain_learn_program(struct antk_core *core, const struct ant_program *program)
+{
+    const uintptr_t callbacks[] = {(uintptr_t)program->start, (uintptr_t)program->request,
+                                   (uintptr_t)program->result, (uintptr_t)program->stop,
+                                   (uintptr_t)program->run};
+    for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
+        antk_contain_learn(core, callbacks[i]);
+}
+
 /* ---- what is contained ---- */
 
 /*

@@ -1,5 +1,6 @@
 /* Processes: creating them, ending them, waiting for them, what they are and do. */
 #include "core/candidate.h"
+#include "core/contain.h"
 #include "core/core.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ int ant_process_create(const struct ant_process_options *options, int (*entry)(v
     };
     if (!entry || !antk_process_options_ok(start.priority, start.stack_bytes))
         return -EINVAL;
+    antk_contain_learn(self->core, (uintptr_t)entry);
     antk_spend(self, self->core->costs.create_ns);
     const char *name = options && options->name ? options->name : "process";
     struct antk_endpoint *ep;

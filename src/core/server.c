@@ -1,5 +1,6 @@
 /* Servers: creating one, the loop that runs a program's callbacks, state. */
 #include "core/candidate.h"
+#include "core/contain.h"
 #include "core/function.h"
 
 #include <errno.h>
@@ -176,6 +177,7 @@ int ant_serve(uint32_t function, const struct ant_program *program,
         rc = antk_watchdog_ensure(self->core);
     if (rc != 0)
         return rc;
+    antk_contain_learn_program(self->core, program);
     antk_spend(self, self->core->costs.create_ns);
     struct antk_candidate *c = calloc(1, sizeof *c);
     if (!c)

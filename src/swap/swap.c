@@ -23,6 +23,7 @@
  */
 #include "swap/swap.h"
 
+#include "core/contain.h"
 #include "core/core.h"
 #include "core/function.h"
 #include "core/ipc.h"
@@ -674,6 +675,7 @@ int ant_swap(uint32_t function, const struct ant_program *program,
     struct antk_endpoint *ep = antk_function_pin(self->core, function);
     if (!ep)
         return -ESRCH;
+    antk_contain_learn_program(self->core, program);
     rc = swap_endpoint(self, ep, function, program, o, report);
     antk_unpin(ep);
     return rc;
