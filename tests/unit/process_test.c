@@ -245,6 +245,10 @@ static void a_stale_id_is_told_from_the_one_that_has_its_place(void **state)
         for (size_t j = 0; j < i; j++)
             assert_true(later[j] != later[i]);
         assert_true(later[i] != first);
+        bool in_its_place = (uint32_t)later[i] == (uint32_t)first;
+        if (in_its_place && i >= 2 * FIXTURE_PROCESSES)
+            break; /* that one stays */
+        assert_in_range(i, 0, 3 * FIXTURE_PROCESSES - 2);
         puppet_dismiss(later[i]);
     }
     int status = -7;

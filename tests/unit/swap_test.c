@@ -1482,6 +1482,7 @@ static void requests_of_a_failed_start_are_swallowed(void **state)
     received->data = data;
     assert_ok(puppet_send(server, received));
     struct ant_request *at_driver_too = puppet_take_request(driver);
+    queued->data = puppet_new_area(server, 2);
     assert_ok(puppet_send(server, queued));
     assert_was(ant_swap, puppet_end(requester), ETIMEDOUT); /* nobody tells it to go on */
     assert_int_equal(report.swallowed, 2); /* the driver has one, the boss the other; the queued one was withdrawn */
@@ -1499,7 +1500,7 @@ static void requests_of_a_failed_start_are_swallowed(void **state)
 
 /* ---- programs with a loop of their own ---- */
 
-static _Atomic int accept_rc, accept_without_notice, notices_again;
+static _Atomic int accept_rc, accept_without_notice, notices, notices_again;
 
 static int raw_loop(struct ant_server *self)
 {
@@ -1512,6 +1513,7 @@ static int raw_loop(struct ant_server *self)
             return 66;
         case ANT_SWAP:
             expect(message.request == NULL);
+            atomic_fetch_add(&notices, 1);
             /* a notice is not used up */
             if (ant_receive(&message, 0) == 0 && message.kind == ANT_SWAP)
                 atomic_fetch_add(&notices_again, 1);
@@ -1545,6 +1547,7 @@ static void a_loop_of_its_own_accepts_the_swap(void **state)
     struct ant_swap_report report;
     serve(FN_RAW, &raw, NULL);
     atomic_store(&accept_rc, 1);
+    atomic_store(&notices, 0);
     assert_int_equal(ask(FN_RAW, 0).version, 11);
     assert_was(ant_swap_accept, atomic_load(&accept_without_notice), EINVAL);
     assert_ok(ant_swap(FN_RAW, &raw_again, NULL, &report));
@@ -1556,6 +1559,7 @@ static void a_loop_of_its_own_accepts_the_swap(void **state)
     assert_int_equal(ant_swap(FN_RAW, &raw_broken, NULL, &report), -EXDEV);
     assert_int_equal(ask(FN_RAW, 0).version, 12);
     assert_was(ant_swap_accept, atomic_load(&accept_rc), ECANCELED); /* rolled back: it returned */
+    assert_int_equal(atomic_load(&notices), 2); /* and was told of no other since */
     assert_error(ant_swap_accept(), EINVAL);
     atomic_store(&notices_again, 0);
 }
