@@ -149,6 +149,14 @@ try_without() {
     done < <(for patch; do field Found-by "$patch"; done | sort -u)
 }
 
+# evidence SHOWS LOG: the line that shows it, and the first one with the seed that repeats it.
+evidence() {
+    local line
+    for line in "$(grep -Em 1 "$1" "$2")" "$(grep -Em 1 'seed' "$2")"; do
+        [ -z "$line" ] || echo "    ${line:0:180}"
+    done | awk '!seen[$0]++'
+}
+
 # plant PATCH: 0 if it is found.
 plant() {
     local patch=$1 name finder shows output status=0 start=$SECONDS
@@ -171,7 +179,7 @@ plant() {
     *)
         if grep -Eq "$shows" "$output"; then
             say "$name: found by $finder ($((SECONDS - start)) s)"
-            grep -Em 2 "$shows" "$output" | cut -c 1-200 | sed 's/^/    /'
+            evidence "$shows" "$output"
             return 0
         fi
         tail -n 20 "$output"
