@@ -134,19 +134,31 @@ static bool is_here(struct antk_endpoint *ep, uint32_t frame)
            !antk_is_a_strays(ep, frame) && atomic_load(&area->owner) == ep->window.id;
 }
 
-void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t incarnation)
+/*
+ * Under the lock nothing that is queued leaves; what comes meanwhile is CARRIED before it is here. So what is plain or held is what the dead had.
+ * Strays are asked for before, because of the order of locks; nobody becomes one now.
+ */
+static bool is_estate(struct antk_endpoint *ep, uint32_t frame, uint32_t heir)
+{
+    struct antk_area *area = antk_pool_area(ep->core->pool, frame);
+    if (atomic_load(&area->owner) != ep->window.id || antk_is_a_strays(ep, frame))
+        return false;
+    antk_lock(&ep->lock);
+    bool own = atomic_load(&area->owner) == ep->window.id;
+    enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(ep->core, frame)->tag));
+    bool estate = own && (state == ANTK_PLAIN || state == ANTK_HELD) && atomic_load(&area->tag) != heir;
+    antk_unlock(&ep->lock);
+    return estate;
+}
+
+void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
 {
     struct antk_core *core = ep->core;
     size_t frames = antk_pool_pages(core->pool);
     antk_lock(&core->sweep_lock);
-    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
-        if (!is_here(ep, frame))
-            continue;
-        /* The state first: whoever receives an area writes its tag before that. */
-        enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
-        if (state != ANTK_SERVICE && atomic_load(&antk_pool_area(core->pool, frame)->tag) != incarnation)
+    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++)
+        if (is_estate(ep, frame, heir))
             antk_area_drop(ep, frame);
-    }
     antk_unlock(&core->sweep_lock);
 }
 

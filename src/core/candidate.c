@@ -164,7 +164,6 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
     atomic_store(&body->base_priority, ep->priority);
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     antk_functions_publish_locked(ep, body->incarnation);
-    c->incarnation = body->incarnation;
     atomic_store(&body->stray, false);
     atomic_fetch_sub(&ep->strays, 1);
 }

@@ -34,7 +34,6 @@ struct antk_candidate {
     const struct ant_program *program;
     struct antk_body *requester;
     struct antk_body *body;
-    uint32_t incarnation; /* of the body that was registered */
     _Atomic uint32_t refs;
     _Atomic uint32_t fate;      /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
     _Atomic bool undone;        /* after cancellation: `cancelled` is through */

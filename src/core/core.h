@@ -70,8 +70,8 @@ int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_
  * pin is gone.
  */
 void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last);
-/* Frees the plain areas and the held requests of ep that another incarnation allocated: a server without trust in its predecessor. */
-void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t incarnation);
+/* A new server without trust in its predecessor, when it has been registered and has not yet received: frees what areas the dead has left. */
+void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir);
 /* The areas, and their pages, that any process holds now. */
 void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages);
 

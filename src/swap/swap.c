@@ -418,7 +418,7 @@ static bool step_8_hand_over(struct antk_swap *s)
         bool inherits = antk_swap_inherits(s);
         s->dead_state = inherits && s->transformer.transform ? ep->state : ANTK_NO_FRAME;
         if (!inherits)
-            ep->state = ANTK_NO_FRAME; /* to be freed with all the rest: step 11 */
+            ep->state = ANTK_NO_FRAME; /* to be freed with all the rest */
         antk_candidate_succeed_locked(&s->c, s->report.generation);
         if (ep->state != ANTK_NO_FRAME)
             s->report.state_bytes =
@@ -476,6 +476,8 @@ static void enroll(struct antk_candidate *c)
     struct antk_swap *s = swap_of(c);
     if (!step_7_register(s) || !step_8_hand_over(s))
         return;
+    if (!antk_swap_inherits(s))
+        antk_areas_disinherit(c->endpoint, antk_self->incarnation);
     step_9_wake_old(s);
     step_10_wake_again(s);
 }
@@ -543,10 +545,8 @@ static void step_11_return(struct antk_swap *s, int error)
     struct antk_times after;
     if (error != 0)
         report_failure(s, error);
-    else if (antk_swap_inherits(s))
-        antk_state_free_old(s);
     else
-        antk_areas_disinherit(ep, s->c.incarnation);
+        antk_state_free_old(s);
     spend(s, ANT_SWAP_RETURN);
     antk_lock(&ep->lock);
     if (error == 0)
