@@ -236,8 +236,7 @@ int ant_ica_list(void **areas, size_t capacity, size_t *count)
     struct antk_endpoint *ep = self->endpoint;
     size_t frames = antk_pool_pages(core->pool), found = 0;
     for (uint32_t frame = 0; frame < frames; frame++) {
-        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != ep->window.id ||
-            !received(core, frame))
+        if (!is_here(ep, frame))
             continue;
         if (found < capacity)
             areas[found] = antk_area_address(&ep->window, frame);
