@@ -114,7 +114,7 @@ static void learn_object(const void *inside, enum owner owner)
 
 /* ---- where some functions lie ---- */
 
-#define MAX_EXTENTS 160
+#define MAX_EXTENTS 64
 
 struct extents {
     struct {
@@ -167,16 +167,21 @@ static void add_extent(struct extents *extents, const void *function)
     extents->of[extents->count++].to = end_of(start);
 }
 
-/* As resolved for this processor; not what a sanitizer has put in its place. */
-static void learn_functions(struct extents *extents, void *libc, const char *const names[])
-{
-    for (int i = 0; names[i]; i++)
-        add_extent(extents, dlsym(libc, names[i]));
-}
-
 static bool learned;
 
 #if defined(__x86_64__) || defined(__aarch64__)
+/* They are learned as resolved for this processor, and not as what a sanitizer has put in their place. */
+static const char *const memory_names[] = {
+    "memcpy",        "memmove",       "mempcpy",       "memset",        "memcmp",
+    "memchr",        "memrchr",       "rawmemchr",     "memmem",        "memccpy",
+    "bcmp",          "bcopy",         "bzero",         "strlen",        "strnlen",
+    "strcpy",        "strncpy",       "stpcpy",        "stpncpy",       "strcat",
+    "strncat",       "strcmp",        "strncmp",       "strchr",        "strchrnul",
+    "strrchr",       "strstr",        "strspn",        "strcspn",       "strpbrk",
+    "__memcpy_chk",  "__memmove_chk", "__mempcpy_chk", "__memset_chk",  "__strcpy_chk",
+    "__strncpy_chk", "__stpcpy_chk",  "__strcat_chk",  "__strncat_chk", "explicit_bzero",
+};
+
 static _Unwind_Reason_Code stop_at_once(struct _Unwind_Context *frame, void *arg)
 {
     (void)frame;
@@ -186,49 +191,6 @@ static _Unwind_Reason_Code stop_at_once(struct _Unwind_Context *frame, void *arg
 
 static void learn(void)
 {
-    static const char *const memory[] = {"memcpy",
-                                         "memmove",
-                                         "mempcpy",
-                                         "memset",
-                                         "memcmp",
-                                         "memchr",
-                                         "memrchr",
-                                         "rawmemchr",
-                                         "memmem",
-                                         "memccpy",
-                                         "bcmp",
-                                         "bcopy",
-                                         "bzero",
-                                         "strlen",
-                                         "strnlen",
-                                         "strcpy",
-                                         "strncpy",
-                                         "stpcpy",
-                                         "stpncpy",
-                                         "strcat",
-                                         "strncat",
-                                         "strcmp",
-                                         "strncmp",
-                                         "strchr",
-                                         "strchrnul",
-                                         "strrchr",
-                                         "strstr",
-                                         "strspn",
-                                         "strcspn",
-                                         "strpbrk",
-                                         "__memcpy_chk",
-                                         "__memmove_chk",
-                                         "__mempcpy_chk",
-                                         "__memset_chk",
-                                         "__strcpy_chk",
-                                         "__strncpy_chk",
-                                         "__stpcpy_chk",
-                                         "__strcat_chk",
-                                         "__strncat_chk",
-                                         "explicit_bzero",
-                                         NULL};
-    static const char *const abort_names[] = {"abort", NULL};
-    static const char *const assert_names[] = {"__assert_fail", "__assert_perror_fail", NULL};
     void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
     if (!libc)
         return;
@@ -239,9 +201,11 @@ static void learn(void)
         learn_object(dlsym(RTLD_DEFAULT, "__asan_init"), SANITIZER);
     if (dlsym(RTLD_DEFAULT, "__tsan_init"))
         learn_object(dlsym(RTLD_DEFAULT, "__tsan_init"), SANITIZER);
-    learn_functions(&memory_functions, libc, memory);
-    learn_functions(&aborts, libc, abort_names);
-    learn_functions(&asserts, libc, assert_names);
+    for (size_t i = 0; i < sizeof memory_names / sizeof *memory_names; i++)
+        add_extent(&memory_functions, dlsym(libc, memory_names[i]));
+    add_extent(&aborts, dlsym(libc, "abort"));
+    add_extent(&asserts, dlsym(libc, "__assert_fail"));
+    add_extent(&asserts, dlsym(libc, "__assert_perror_fail"));
     _Unwind_Backtrace(stop_at_once, NULL); /* its own first-time work is not for a handler to do */
     dlclose(libc);
     learned = true;

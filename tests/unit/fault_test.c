@@ -58,6 +58,13 @@ CRIME call_data(void *arg)
 }
 
 #if defined(__x86_64__)
+/* No address at all: the processor does not even get there. */
+CRIME call_far_away(void *arg)
+{
+    crime_act *volatile wild = (crime_act *)((uintptr_t)1 << 62);
+    return 1 + wild(arg);
+}
+
 CRIME divide_by_zero(void *arg)
 {
     (void)arg;
@@ -157,6 +164,7 @@ static const struct crime {
     {call_null, "has died of SIGSEGV at address 0x0 (pc 0x0)"},
     {call_data, "has died of SIGSEGV at address 0x"},
 #if defined(__x86_64__)
+    {call_far_away, "has died of SIGSEGV at address 0x"},
     {divide_by_zero, "has died of SIGFPE (pc 0x"},
 #endif
     {run_no_instruction, "has died of SIGILL (pc 0x"},
@@ -453,12 +461,6 @@ CRIME receive_nowhere(void *arg)
     return ant_request_new(FN, (struct ant_request **)(void *)nowhere);
 }
 
-CRIME send_itself_a_signal(void *arg)
-{
-    (void)arg;
-    return pthread_kill(pthread_self(), SIGSEGV);
-}
-
 static void die_contained_or_not(void *act)
 {
     die_as_a_process(*(crime_act **)act, true);
@@ -492,10 +494,28 @@ static void a_fault_inside_the_core_ends_the_program(void **state)
     assert_process_dies(receive_nowhere, SIGSEGV, "inside the core");
 }
 
+static void *send_to_spinner(void *arg)
+{
+    struct antk_body *body;
+    (void)arg;
+    while (!(body = atomic_load(&spinner)))
+        sched_yield();
+    pthread_kill(body->thread.pthread, SIGSEGV);
+    return NULL;
+}
+
+static void be_sent_a_signal(void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    assert_int_equal(pthread_create(&thread, NULL, send_to_spinner, NULL), 0);
+    die_as_a_process(spin, true);
+}
+
 static void a_signal_that_was_sent_is_no_fault(void **state)
 {
     (void)state;
-    assert_process_dies(send_itself_a_signal, SIGSEGV, NULL);
+    assert_dies(be_sent_a_signal, NULL, SIGSEGV, NULL);
 }
 
 static void *commit(void *act)
