@@ -40,9 +40,11 @@ static struct {
 static _Atomic int move_error;
 static _Atomic bool move_half;
 static _Atomic int64_t live;
+static _Atomic int64_t mapped_bytes;
 
-/* Refusals in a row, of each kind, to this thread. */
+/* Refusals in a row, and calls that are let through then, of each kind, to this thread. */
 static _Thread_local unsigned refused[WRAP_KINDS];
+static _Thread_local unsigned mercy[WRAP_KINDS];
 
 void wrap_fail(enum wrap_kind kind, uint64_t nth, bool for_good)
 {
@@ -93,6 +95,11 @@ int64_t wrap_live(void)
     return atomic_load(&live);
 }
 
+int64_t wrap_mapped_bytes(void)
+{
+    return atomic_load(&mapped_bytes);
+}
+
 const char *wrap_kind_name(enum wrap_kind kind)
 {
     static const char *const names[WRAP_KINDS] = {"allocation", "mapping", "move", "thread"};
@@ -106,8 +113,17 @@ static bool fails(enum wrap_kind kind)
     uint64_t from = atomic_load(&kinds[kind].from);
     bool refuse =
         from != 0 && (number == from || (number > from && atomic_load(&kinds[kind].for_good)));
-    if (!refuse || ++refused[kind] > WRAP_RELENTS) {
+    if (!refuse) {
+        refused[kind] = mercy[kind] = 0;
+        return false;
+    }
+    if (mercy[kind] > 0) {
+        mercy[kind]--;
+        return false;
+    }
+    if (++refused[kind] > WRAP_RELENTS) {
         refused[kind] = 0;
+        mercy[kind] = WRAP_MERCY - 1;
         return false;
     }
     atomic_fetch_add(&kinds[kind].failed, 1);
@@ -225,6 +241,7 @@ void wrap_free(void *block)
 
 void *wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 void *wrap_mremap(void *from, size_t old_bytes, size_t new_bytes, int flags, ...);
+int wrap_munmap(void *at, size_t bytes);
 int wrap_mprotect(void *at, size_t bytes, int protection);
 int wrap_madvise(void *at, size_t bytes, int advice);
 
@@ -234,7 +251,18 @@ void *wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t
         errno = ENOMEM;
         return MAP_FAILED;
     }
-    return mmap(at, bytes, protection, flags, fd, offset);
+    void *run = mmap(at, bytes, protection, flags, fd, offset);
+    if (run != MAP_FAILED)
+        atomic_fetch_add(&mapped_bytes, (int64_t)bytes);
+    return run;
+}
+
+int wrap_munmap(void *at, size_t bytes)
+{
+    int rc = munmap(at, bytes);
+    if (rc == 0)
+        atomic_fetch_sub(&mapped_bytes, (int64_t)bytes);
+    return rc;
 }
 
 void *wrap_mremap(void *from, size_t old_bytes, size_t new_bytes, int flags, ...)
@@ -300,12 +328,14 @@ int wrap_ioctl(int fd, unsigned long request, ...)
         errno = EAGAIN;
         return -1;
     }
-    if (request == WRAP_UFFD_MOVE)
-        ((struct wrap_uffd_move *)argument)->move = 0;
-    else if (request == UFFDIO_COPY)
+    errno = ENOMEM;
+    if (request == UFFDIO_COPY)
         ((struct uffdio_copy *)argument)->copy = 0;
-    int error = atomic_load(&move_error);
-    errno = error != 0 ? error : ENOMEM;
+    if (request == WRAP_UFFD_MOVE) {
+        int error = atomic_load(&move_error);
+        ((struct wrap_uffd_move *)argument)->move = 0;
+        errno = error != 0 ? error : ENOMEM;
+    }
     return -1;
 }
 

@@ -22,10 +22,12 @@
 enum wrap_kind { WRAP_ALLOCATION, WRAP_MAPPING, WRAP_MOVE, WRAP_THREAD, WRAP_KINDS };
 
 /*
- * "For good" relents for one call after so many refusals in a row to one thread: an undo, and a result that must arrive, are
- * tried for a while, because the host can give again what it has just taken back; libant promises no more.
+ * "For good" relents after so many refusals in a row to one thread, for so many calls of that thread: an undo, and a result that
+ * must arrive, are tried for a while, because the host can give again what has just been given back to it, libant's own reserve
+ * among that. libant promises no more, and its patience (RETURN_TRIES in src/ica/area.c) is longer than this one.
  */
-#define WRAP_RELENTS 1000u
+#define WRAP_RELENTS 500u
+#define WRAP_MERCY 64u
 
 /* The nth call of this kind from now fails (1: the next); for good: all after it too. Replaces what was armed for the kind. */
 void wrap_fail(enum wrap_kind kind, uint64_t nth, bool for_good);
@@ -35,14 +37,15 @@ void wrap_move_error(int error);
 void wrap_move_half(bool half);
 /* Nothing fails any more. */
 void wrap_heal(void);
-/* Heals, and counts from 0 again (not wrap_live). Also the error and the halves are as at first. */
+/* Heals, and counts from 0 again (not what libant holds). Also the error and the halves are as at first. */
 void wrap_reset(void);
 
 /* Calls seen, and failures delivered, since wrap_reset. */
 uint64_t wrap_count(enum wrap_kind kind);
 uint64_t wrap_failed(enum wrap_kind kind);
-/* Blocks of memory that libant holds now. */
+/* Blocks of memory, and bytes of addresses, that libant holds now. */
 int64_t wrap_live(void);
+int64_t wrap_mapped_bytes(void);
 /* "allocation", "mapping", "move", "thread". */
 const char *wrap_kind_name(enum wrap_kind kind);
 
