@@ -39,7 +39,7 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_core *core = ep->core;
     size_t pages = antk_pool_area(core->pool, frame)->pages;
-    int rc = antk_area_detach(core->pool, &ep->window, frame);
+    int rc = antk_area_bring_home(core->pool, &ep->window, frame);
     if (rc != 0) {
         antk_log(&core->log, ANT_LOG_ERROR, "process %u (%s): the area at frame %u cannot be detached: %s",
                  ep->index, ep->name, frame, ant_strerror(rc));

@@ -210,15 +210,31 @@ int antk_area_remap(struct antk_pool *pool, const struct antk_window *from,
     return error;
 }
 
+/* Makes room for a move that must not fail. */
+static void await_host(struct antk_pool *pool)
+{
+    if (pool->mover->spend_reserve != NULL)
+        pool->mover->spend_reserve(pool);
+    sched_yield(); /* to whoever has what is missing */
+}
+
 int antk_area_return(struct antk_pool *pool, const struct antk_window *from,
                      const struct antk_window *to, uint32_t frame)
 {
     int error = antk_area_remap(pool, from, to, frame);
     for (unsigned tries = 0; error == -ENOMEM && tries < RETURN_TRIES; tries++) {
-        if (pool->mover->spend_reserve != NULL)
-            pool->mover->spend_reserve(pool);
-        sched_yield(); /* to whoever has what is missing */
+        await_host(pool);
         error = antk_area_remap(pool, from, to, frame);
+    }
+    return error;
+}
+
+int antk_area_bring_home(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
+{
+    int error = antk_area_detach(pool, window, frame);
+    for (unsigned tries = 0; error == -ENOMEM && tries < RETURN_TRIES; tries++) {
+        await_host(pool);
+        error = antk_area_detach(pool, window, frame);
     }
     return error;
 }

@@ -81,10 +81,11 @@ int antk_area_remap(struct antk_pool *pool, const struct antk_window *from,
                     const struct antk_window *to, uint32_t frame);
 
 /*
- * The same, where it must not fail: what is held back for undoing is used too, and it is tried for a while. -ENOMEM: even so.
+ * A remap and a detach that must not fail: what is held back for undoing is used too, and it is tried for a while. -ENOMEM: even so.
  */
 int antk_area_return(struct antk_pool *pool, const struct antk_window *from,
                      const struct antk_window *to, uint32_t frame);
+int antk_area_bring_home(struct antk_pool *pool, const struct antk_window *window, uint32_t frame);
 
 struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame);
 static inline void *antk_area_address(const struct antk_window *window, uint32_t frame)
