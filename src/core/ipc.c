@@ -495,7 +495,7 @@ static int give_up_waiting(struct antk_body *self, const struct sent *sent, int 
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_record *record = antk_record(self->core, sent->frame);
-    if (antk_withdraw(ep, sent->frame, sent->tag) == 0) {
+    if (antk_withdraw(ep, sent->frame, sent->tag, true) == 0) {
         antk_take_back(self, sent->frame, error);
         return error;
     }

@@ -42,9 +42,10 @@ void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame);
 int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t status, int error);
 /*
  * Brings a request that is still queued, as this tag says, back to its client's window; it is CARRIED then, and still
- * listed as out. -EINPROGRESS: it is not queued any more. -ENOMEM: it is still queued.
+ * listed as out. -EINPROGRESS: it is not queued any more. -ENOMEM: it is still queued. must: as in antk_area_hand; nobody is
+ * there to try again.
  */
-int antk_withdraw(struct antk_endpoint *client, uint32_t frame, uint64_t tag);
+int antk_withdraw(struct antk_endpoint *client, uint32_t frame, uint64_t tag, bool must);
 /* A request that was withdrawn is the caller's again; error, for rq->error, says why. */
 void antk_take_back(struct antk_body *self, uint32_t frame, int error);
 /* Frees a request in the endpoint's window, and its data area. */

@@ -141,7 +141,7 @@ void antk_requests_close(struct antk_endpoint *ep, int error)
     uint64_t tag;
     answer_all(ep, error);
     while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME)
-        if (antk_withdraw(ep, frame, tag) == 0)
+        if (antk_withdraw(ep, frame, tag, true) == 0)
             antk_drop(ep, frame, antk_record(ep->core, frame)->data);
     drop_results(ep);
 }
@@ -152,7 +152,7 @@ static void withdraw_all(struct antk_endpoint *ep)
     uint32_t frame;
     uint64_t tag;
     while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME) {
-        if (antk_withdraw(ep, frame, tag) != 0)
+        if (antk_withdraw(ep, frame, tag, true) != 0)
             continue;
         uint32_t data = antk_record(ep->core, frame)->data;
         if (data != ANTK_NO_FRAME)
@@ -213,7 +213,7 @@ uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation)
         antk_unlock(&ep->lock);
         if (result != ANTK_NO_FRAME)
             antk_drop(ep, result, antk_record(core, result)->data);
-        if (out != ANTK_NO_FRAME && antk_withdraw(ep, out, tag) == 0)
+        if (out != ANTK_NO_FRAME && antk_withdraw(ep, out, tag, true) == 0)
             antk_drop(ep, out, antk_record(core, out)->data);
         else if (out != ANTK_NO_FRAME)
             swallowed++;

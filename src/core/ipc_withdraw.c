@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag)
+int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag, bool must)
 {
     struct antk_core *core = ep->core;
     struct antk_record *record = antk_record(core, frame);
@@ -14,7 +14,7 @@ int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag)
     antk_lock(&server->lock);
     int rc = atomic_load(&record->tag) == tag ? 0 : -EINPROGRESS;
     if (rc == 0)
-        rc = antk_carry(server, ep, frame, record->data, false);
+        rc = antk_carry(server, ep, frame, record->data, must);
     if (rc == 0)
         antk_queue_unlink(core->records, &server->requests, frame);
     antk_unlock(&server->lock);
@@ -57,7 +57,7 @@ int ant_cancel(struct ant_request *rq)
         return -EALREADY;
     if (state == ANTK_LENT)
         return antk_monitor_withdraw(ep, frame);
-    int rc = antk_withdraw(ep, frame, tag);
+    int rc = antk_withdraw(ep, frame, tag, false);
     if (rc == 0)
         antk_take_back(self, frame, 0);
     return rc;
