@@ -35,6 +35,7 @@ static struct {
     _Atomic uint64_t failed;
     _Atomic uint64_t from; /* the call, as counted by seen, that fails; 0: none */
     _Atomic bool for_good;
+    _Atomic uint64_t armed; /* how often */
 } kinds[WRAP_KINDS];
 
 static _Atomic int move_error;
@@ -42,14 +43,18 @@ static _Atomic bool move_half;
 static _Atomic int64_t live;
 static _Atomic int64_t mapped_bytes;
 
-/* Refusals in a row, and calls that are let through then, of each kind, to this thread. */
-static _Thread_local unsigned refused[WRAP_KINDS];
-static _Thread_local unsigned mercy[WRAP_KINDS];
+/* What this thread has met since a kind was armed: refusals in a row, and how many calls are let through then. */
+static _Thread_local struct {
+    uint64_t armed;
+    unsigned refused;
+    unsigned mercy;
+} met[WRAP_KINDS];
 
 void wrap_fail(enum wrap_kind kind, uint64_t nth, bool for_good)
 {
     atomic_store(&kinds[kind].from, 0);
     atomic_store(&kinds[kind].for_good, for_good);
+    atomic_fetch_add(&kinds[kind].armed, 1);
     atomic_store(&kinds[kind].from, atomic_load(&kinds[kind].seen) + nth);
 }
 
@@ -106,6 +111,24 @@ const char *wrap_kind_name(enum wrap_kind kind)
     return kind < WRAP_KINDS ? names[kind] : "?";
 }
 
+/* Is a call that was to be refused let through after all? */
+static bool relents(enum wrap_kind kind)
+{
+    uint64_t armed = atomic_load(&kinds[kind].armed);
+    if (met[kind].armed != armed) {
+        met[kind].armed = armed;
+        met[kind].refused = met[kind].mercy = 0;
+    }
+    if (met[kind].mercy == 0 && ++met[kind].refused > WRAP_RELENTS) {
+        met[kind].refused = 0;
+        met[kind].mercy = WRAP_MERCY;
+    }
+    if (met[kind].mercy == 0)
+        return false;
+    met[kind].mercy--;
+    return true;
+}
+
 /* Counts a call; is it to fail? */
 static bool fails(enum wrap_kind kind)
 {
@@ -113,19 +136,8 @@ static bool fails(enum wrap_kind kind)
     uint64_t from = atomic_load(&kinds[kind].from);
     bool refuse =
         from != 0 && (number == from || (number > from && atomic_load(&kinds[kind].for_good)));
-    if (!refuse) {
-        refused[kind] = mercy[kind] = 0;
+    if (!refuse || relents(kind))
         return false;
-    }
-    if (mercy[kind] > 0) {
-        mercy[kind]--;
-        return false;
-    }
-    if (++refused[kind] > WRAP_RELENTS) {
-        refused[kind] = 0;
-        mercy[kind] = WRAP_MERCY - 1;
-        return false;
-    }
     atomic_fetch_add(&kinds[kind].failed, 1);
     return true;
 }

@@ -19,7 +19,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum wrap_kind { WRAP_ALLOCATION, WRAP_MAPPING, WRAP_MOVE, WRAP_THREAD, WRAP_KINDS };
+enum wrap_kind {
+    WRAP_ALLOCATION,
+    WRAP_MAPPING,
+    WRAP_MOVE,
+    WRAP_THREAD,
+    WRAP_KINDS
+};
 
 /*
  * "For good" relents after so many refusals in a row to one thread, for so many calls of that thread: an undo, and a result that
@@ -27,9 +33,9 @@ enum wrap_kind { WRAP_ALLOCATION, WRAP_MAPPING, WRAP_MOVE, WRAP_THREAD, WRAP_KIN
  * among that. libant promises no more, and its patience (RETURN_TRIES in src/ica/area.c) is longer than this one.
  */
 #define WRAP_RELENTS 500u
-#define WRAP_MERCY 64u
+#define WRAP_MERCY 2048u
 
-/* The nth call of this kind from now fails (1: the next); for good: all after it too. Replaces what was armed for the kind. */
+/* The nth call of this kind from now fails (1: the next); for good: all after it too. Replaces what was armed for the kind, and its mercy. */
 void wrap_fail(enum wrap_kind kind, uint64_t nth, bool for_good);
 /* From now on page moves that fail do so with this errno value; 0: ENOMEM. */
 void wrap_move_error(int error);
