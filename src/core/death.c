@@ -26,20 +26,26 @@ static enum antk_end take_body_locked(struct antk_endpoint *ep, struct antk_body
     return ANTK_DIED;
 }
 
-/* It waits for a successor now, whom a swap may be bringing already. False: it was asked to end meanwhile. */
-static bool wait_for_successor(struct antk_endpoint *ep)
+/* It waits for a successor now. False: it was asked to end meanwhile. */
+static bool wait_for_successor(struct antk_endpoint *ep, struct ant_monitor_report *report)
 {
-    struct antk_body *requester = NULL;
     antk_lock(&ep->lock);
     bool waits = !atomic_load(&ep->stopping);
     ep->dead = waits;
     ep->closed = !waits;
-    if (waits && ep->notice)
-        requester = ep->notice->died(ep->notice);
+    antk_monitor_report_locked(ep, ANT_CHANGE_DIED, 0, report);
+    antk_unlock(&ep->lock);
+    return waits;
+}
+
+/* A swap may be bringing a successor already: it need not wait for the dead. */
+static void tell_swap(struct antk_endpoint *ep)
+{
+    antk_lock(&ep->lock);
+    struct antk_body *requester = ep->dead && ep->notice ? ep->notice->died(ep->notice) : NULL;
     antk_unlock(&ep->lock);
     if (requester)
         antk_unpark(ep->core->machine, &requester->thread);
-    return waits;
 }
 
 /* Ends it as it was decided. What has died may yet turn out to have ended. */
@@ -56,8 +62,10 @@ static enum antk_end finish(struct antk_endpoint *ep, enum antk_end end, int dea
         antk_pin_again(ep); /* the dead keep their place */
         antk_requests_bereave(ep);
         antk_monitors_free(ep);
-        if (wait_for_successor(ep)) {
-            antk_monitors_tell(ep, ANT_CHANGE_DIED, 0);
+        struct ant_monitor_report report;
+        if (wait_for_successor(ep, &report)) {
+            antk_monitors_tell_report(core, &report); /* before the swap is */
+            tell_swap(ep);
             return end;
         }
     }

@@ -78,10 +78,9 @@ void antk_monitors_free(struct antk_endpoint *ep)
 
 /* ---- telling ---- */
 
-static void report_on(struct antk_endpoint *ep, enum ant_change change, int error,
-                      struct ant_monitor_report *report)
+void antk_monitor_report_locked(struct antk_endpoint *ep, enum ant_change change, int error,
+                                struct ant_monitor_report *report)
 {
-    antk_lock(&ep->lock);
     bool died = change == ANT_CHANGE_DIED;
     *report = (struct ant_monitor_report){
         .change = change,
@@ -95,19 +94,13 @@ static void report_on(struct antk_endpoint *ep, enum ant_change change, int erro
         .pid = antk_endpoint_pid(ep),
         .time_ns = died ? ep->died_ns : antk_now(ep->core->machine),
     };
-    antk_unlock(&ep->lock);
 }
 
-/* The first monitor of a process that asks about this server comes back. Returns whom to wake, when the lock is free. */
-static struct antk_body *tell_locked(struct antk_endpoint *ep, const struct ant_monitor_report *report)
+/* A monitor comes back. The lock of the process that lent it is held. */
+static void come_back_locked(struct antk_endpoint *ep, uint32_t frame,
+                             const struct ant_monitor_report *report)
 {
     struct antk_core *core = ep->core;
-    uint32_t frame = ep->monitors.head;
-    while (frame != ANTK_NO_FRAME && antk_record(core, frame)->server != 0 &&
-           antk_record(core, frame)->server != report->pid)
-        frame = antk_record(core, frame)->link[ANTK_LINK_QUEUE].next;
-    if (frame == ANTK_NO_FRAME)
-        return NULL;
     struct antk_record *record = antk_record(core, frame);
     take_off_locked(ep, frame);
     record->server = report->pid;
@@ -117,43 +110,67 @@ static struct antk_body *tell_locked(struct antk_endpoint *ep, const struct ant_
     memcpy(request->payload, report, sizeof *report);
     antk_set_state(record, ANTK_RESULT, 0);
     antk_queue_push(core->records, &ep->results, frame);
-    struct antk_body *body = ep->receiving ? ep->body : NULL;
-    ep->receiving = false;
-    return body;
 }
 
+/* All monitors of a process that ask about this server come back. */
 static void tell(struct antk_endpoint *ep, const struct ant_monitor_report *report)
 {
+    struct antk_core *core = ep->core;
+    struct antk_body *body = NULL;
+    uint32_t next;
     antk_lock(&ep->lock);
-    struct antk_body *body = ep->closed ? NULL : tell_locked(ep, report);
+    for (uint32_t frame = ep->closed ? ANTK_NO_FRAME : ep->monitors.head; frame != ANTK_NO_FRAME;
+         frame = next) {
+        next = antk_record(core, frame)->link[ANTK_LINK_QUEUE].next;
+        ant_pid about = antk_record(core, frame)->server;
+        if (about != 0 && about != report->pid)
+            continue;
+        come_back_locked(ep, frame, report);
+        if (ep->receiving)
+            body = ep->body;
+        ep->receiving = false;
+    }
     antk_unlock(&ep->lock);
     if (body)
-        antk_unpark(ep->core->machine, &body->thread);
+        antk_unpark(core->machine, &body->thread);
+}
+
+void antk_monitors_tell_report(struct antk_core *core, const struct ant_monitor_report *report)
+{
+    if (atomic_load(&core->monitors) == 0)
+        return;
+    for (uint32_t i = 0; i < core->config.max_processes; i++)
+        if (atomic_load(&core->endpoints[i].monitor_count) != 0)
+            tell(&core->endpoints[i], report);
 }
 
 void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int error)
 {
-    struct antk_core *core = ep->core;
     struct ant_monitor_report report;
-    if (atomic_load(&core->monitors) == 0)
+    if (atomic_load(&ep->core->monitors) == 0)
         return;
-    report_on(ep, change, error, &report);
-    for (uint32_t i = 0; i < core->config.max_processes; i++)
-        if (atomic_load(&core->endpoints[i].monitor_count) != 0)
-            tell(&core->endpoints[i], &report);
+    antk_lock(&ep->lock);
+    antk_monitor_report_locked(ep, change, error, &report);
+    antk_unlock(&ep->lock);
+    antk_monitors_tell_report(ep->core, &report);
 }
 
-/* A monitor that was lent after the death is told of it at once. */
-static void tell_if_dead(struct antk_body *self, struct antk_endpoint *ep)
+/* A monitor that was lent after the death is told of it at once, unless it has been told of something meanwhile. */
+static void tell_if_dead(struct antk_body *self, struct antk_endpoint *ep, uint32_t frame)
 {
+    struct antk_endpoint *own = self->endpoint;
     struct ant_monitor_report report;
     antk_lock(&ep->lock);
     bool dead = ep->dead;
+    if (dead)
+        antk_monitor_report_locked(ep, ANT_CHANGE_DIED, 0, &report);
     antk_unlock(&ep->lock);
     if (!dead)
         return;
-    report_on(ep, ANT_CHANGE_DIED, 0, &report);
-    tell(self->endpoint, &report);
+    antk_lock(&own->lock);
+    if (antk_state_of(antk_record(self->core, frame)) == ANTK_LENT)
+        come_back_locked(own, frame, &report);
+    antk_unlock(&own->lock);
 }
 
 /* ---- the call ---- */
@@ -175,11 +192,11 @@ int ant_monitor(struct ant_request *rq, uint32_t function)
         return -ESRCH;
     lend(self, frame, about ? antk_endpoint_pid(about) : 0);
     if (about) {
-        tell_if_dead(self, about);
+        tell_if_dead(self, about, frame);
         antk_unpin(about);
     } else {
         for (uint32_t i = 0; i < core->config.max_processes; i++)
-            tell_if_dead(self, &core->endpoints[i]);
+            tell_if_dead(self, &core->endpoints[i], frame);
     }
     return 0;
 }
