@@ -166,6 +166,15 @@ void puppet_dismiss(ant_pid pid)
     strike(pid);
 }
 
+void puppet_bury(ant_pid pid)
+{
+    while (hear(0))
+        ;
+    while (find(pid, false))
+        puppet_release(pid);
+    strike(pid);
+}
+
 struct ant_request *boss_result(void)
 {
     while (results_count == 0)
@@ -265,6 +274,10 @@ ACT(sleep, ant_sleep(c->number))
 ACT(work, ant_work(c->number))
 ACT(serve, ant_serve(c->function, c->in, c->options, c->out))
 ACT(swap, ant_swap(c->function, c->in, c->options, c->out))
+ACT(swap_cancel, ant_swap_cancel(c->function))
+ACT(kill, ant_kill(c->number))
+ACT(monitor, ant_monitor(c->out, c->function))
+ACT(ica_list, ant_ica_list(c->out, c->size, c->out2))
 
 static int act_swap_accept(void *arg)
 {
@@ -394,6 +407,27 @@ int puppet_swap(ant_pid pid, uint32_t function, const struct ant_program *progra
 int puppet_swap_accept(ant_pid pid)
 {
     return puppet_do(pid, act_swap_accept, NULL);
+}
+
+int puppet_swap_cancel(ant_pid pid, uint32_t function)
+{
+    return puppet_do(pid, act_swap_cancel, &(struct call){.function = function});
+}
+
+int puppet_kill(ant_pid pid, ant_pid whom)
+{
+    return puppet_do(pid, act_kill, &(struct call){.number = whom});
+}
+
+int puppet_monitor(ant_pid pid, struct ant_request *rq, uint32_t function)
+{
+    return puppet_do(pid, act_monitor, &(struct call){.out = rq, .function = function});
+}
+
+int puppet_ica_list(ant_pid pid, void **areas, size_t capacity, size_t *count)
+{
+    return puppet_do(pid, act_ica_list,
+                     &(struct call){.out = (void *)areas, .size = capacity, .out2 = count});
 }
 
 void puppet_begin_call(ant_pid pid, struct ant_request *rq, int64_t timeout_ns)

@@ -34,6 +34,8 @@ bool puppet_is_idle(ant_pid pid);
 void puppet_release(ant_pid pid);
 /* Releases and waits for its exit. */
 void puppet_dismiss(ant_pid pid);
+/* A puppet has died, or its server has: what it asked the boss is nobody's any more. */
+void puppet_bury(ant_pid pid);
 /* The boss's next result (it receives its puppets' requests meanwhile). */
 struct ant_request *boss_result(void);
 /* Is there no result for the boss? */
@@ -59,7 +61,8 @@ int puppet_send(ant_pid pid, struct ant_request *rq);
 int puppet_receive(ant_pid pid, struct ant_message *message, int64_t timeout_ns);
 int puppet_reply(ant_pid pid, struct ant_request *rq, int32_t status);
 int puppet_cancel(ant_pid pid, struct ant_request *rq);
-int puppet_pending(ant_pid pid, enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count);
+int puppet_pending(ant_pid pid, enum ant_pending_kind kind, struct ant_pending *items,
+                   size_t capacity, size_t *count);
 int puppet_function_add(ant_pid pid, uint32_t function);
 int puppet_function_remove(ant_pid pid, uint32_t function);
 int puppet_state_set(ant_pid pid, void *state);
@@ -72,6 +75,10 @@ int puppet_serve(ant_pid pid, uint32_t function, const struct ant_program *progr
 int puppet_swap(ant_pid pid, uint32_t function, const struct ant_program *program,
                 const struct ant_swap_options *options, struct ant_swap_report *report);
 int puppet_swap_accept(ant_pid pid);
+int puppet_swap_cancel(ant_pid pid, uint32_t function);
+int puppet_kill(ant_pid pid, ant_pid whom);
+int puppet_monitor(ant_pid pid, struct ant_request *rq, uint32_t function);
+int puppet_ica_list(ant_pid pid, void **areas, size_t capacity, size_t *count);
 
 /* The blocking ones, begun: finish with puppet_end, which returns what the call returned. */
 void puppet_begin_call(ant_pid pid, struct ant_request *rq, int64_t timeout_ns);
