@@ -23,7 +23,7 @@ enum ant_change {
 /* The payload of a monitor that has come back. */
 struct ant_monitor_report {
     enum ant_change change;
-    int32_t error;       /* DIED: -EOWNERDEAD, or -ETIMEDOUT for the watchdog; ROLLED_BACK: the swap's error; else 0 */
+    int32_t error;       /* DIED: -EOWNERDEAD, or -ETIMEDOUT for the watchdog, or for a swap's `force`; ROLLED_BACK: the swap's error; else 0 */
     int32_t signal;      /* DIED of a fault: SIGSEGV, ...; else 0 */
     uint32_t function;   /* under which the server was created */
     uint32_t generation; /* that died, serves now, or ended */

@@ -58,7 +58,7 @@ struct ant_swap_report {
     uint32_t old_version, new_version;
     uint64_t step_time_ns[13]; /* [1] to [12]: when each step was reached; 0: not (yet). [0] is unused */
     uint64_t swap_ns;          /* from step 1 to step 11: the paper's swap time */
-    uint64_t blackout_ns;      /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive */
+    uint64_t blackout_ns;      /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive; 0: it did not give it up, or is dead still */
     uint64_t transform_ns;     /* of the blackout: in the transformer */
     uint64_t start_ns;         /* of the blackout: in `start` */
     /* Where swap_ns went; the four add up to it. */

@@ -71,11 +71,9 @@ void antk_leave(struct antk_body *self, int status)
 
 int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
 {
-    atomic_store(&self->waiting, true);
     int rc = -EINTR;
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
         rc = antk_park(&self->thread, deadline_ns, wait);
-    atomic_store(&self->waiting, false);
     return atomic_load(&self->flags) & ANTK_ABANDONED ? -EINTR : rc;
 }
 
@@ -182,7 +180,6 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     atomic_store(&body->flags, 0);
     atomic_store(&body->inside, 1);
-    atomic_store(&body->waiting, false);
     atomic_store(&body->launched, false);
     atomic_store(&body->thread.created, false);
     body->candidate = NULL;

@@ -200,9 +200,8 @@ int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const ch
 }
 
 /*
- * A candidate that waits or works inside the core sees the flag when it comes out of there, or is woken now, and ends
- * at once. It sets `waiting` before it looks at the flag for the last time, and this reads `waiting` after it has set the
- * flag: so if `waiting` is seen here, the flag will be seen there.
+ * A candidate that is inside the core sees the flag when it waits there or comes out, and ends (see antk_enter); outside, it may never come
+ * back. Then it is abandoned.
  */
 static bool give_up(struct antk_candidate *c)
 {
@@ -212,7 +211,7 @@ static bool give_up(struct antk_candidate *c)
     uint32_t incarnation = c->body->incarnation;
     if (!over) { /* in this order: whoever comes out of ant_work because of stop must find the flag */
         atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
-        over = atomic_load(&c->body->waiting);
+        over = atomic_load(&c->body->inside) != 0;
         atomic_store(&c->body->stop, 1);
     }
     antk_unlock(&core->lock);
@@ -228,7 +227,7 @@ static bool give_up(struct antk_candidate *c)
     antk_unlock(&core->lock);
     if (abandoned)
         antk_log(&core->log, ANT_LOG_WARNING,
-                 "process %u (%s): a new server has not finished start in time and is abandoned",
+                 "process %u (%s): a new server is given up, does not come back from start, and is abandoned",
                  c->endpoint->index, c->endpoint->name);
     return abandoned;
 }

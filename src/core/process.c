@@ -204,9 +204,7 @@ int ant_work(uint64_t work_ns)
     ANTK_ENTER(self);
     if (!self)
         return -EPERM;
-    atomic_store(&self->waiting, true);
     self->core->machine->ops->work(&self->thread, work_ns, &self->stop);
-    atomic_store(&self->waiting, false);
     if (atomic_load(&self->flags) & ANTK_ABANDONED)
         antk_leave(self, -ESHUTDOWN);
     return atomic_load(&self->stop) ? -ESHUTDOWN : 0;

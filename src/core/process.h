@@ -47,22 +47,22 @@ struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpo
 struct antk_endpoint {
     struct antk_core *core;
     uint32_t index;
-    struct antk_window window; /* stays with the slot; window.space is the present process's own */
-    _Atomic uint64_t pins;     /* generation of the id << 32 | pins; 0 pins: the slot is free */
-    _Atomic size_t pages;      /* attached to the window */
-    _Atomic uint32_t stopping; /* it was asked to end */
-    char name[ANT_NAME_BYTES]; /* fixed while it is pinned */
-    _Atomic uint64_t watchdog_ns; /* a server: how long one callback may take; 0: as long as it likes. Fixed */
+    struct antk_window window;      /* stays with the slot; window.space is the present process's own */
+    _Atomic uint64_t pins;          /* generation of the id << 32 | pins; 0 pins: the slot is free */
+    _Atomic size_t pages;           /* attached to the window */
+    _Atomic uint32_t stopping;      /* it was asked to end */
+    char name[ANT_NAME_BYTES];      /* fixed while it is pinned */
+    _Atomic uint64_t watchdog_ns;   /* a server: how long one callback may take; 0: as long as it likes. Fixed */
     _Atomic uint32_t strays;        /* bodies that are strays, and have areas in this window */
     _Atomic uint32_t monitor_count; /* of the queue below: is there anything to tell this process? */
 
     struct antk_lock lock;
     /* lock guards: */
-    bool closed; /* nothing is queued any more */
-    bool dead; /* its server has died, what was to be done at once is done (death.c), and it waits for a successor; it has a pin of its own then */
+    bool closed;    /* nothing is queued any more */
+    bool dead;      /* its server has died, what was to be done at once is done (death.c), and it waits for a successor; it has a pin of its own then */
     bool receiving; /* its body waits in ant_receive, and wants to be woken for a message */
     int priority;
-    struct antk_body *body; /* who acts for it; NULL once closed, while it is dead or dying, and before a first server is registered */
+    struct antk_body *body;     /* who acts for it; NULL once closed, while it is dead or dying, and before a first server is registered */
     struct antk_queue requests; /* to be received */
     struct antk_queue results;  /* of asynchronous requests, to be received */
     struct antk_queue service;  /* received, to be answered */
@@ -71,16 +71,16 @@ struct antk_endpoint {
     uint32_t queue_limit;
     uint32_t first_function;    /* a server: under which it was created; fixed */
     enum ant_on_death on_death; /* fixed */
-    int death; /* dead or dying: the signal, or the negative errno value that it was ended with */
+    int death;                  /* dead or dying: the signal, or the negative errno value that it was ended with */
     uint64_t died_ns;
-    size_t stack_bytes;          /* of a server's threads */
-    struct antk_notice *notice;  /* a swap that the body must see before anything else */
-    struct antk_candidate *swap; /* of the swap that goes on; NULL: none */
-    struct antk_candidate *last_swap; /* of the last swap that ended, for its report; holds a reference */
-    uint32_t generation;              /* as a server; 0: none */
-    uint32_t exiting; /* old servers that swaps have replaced, and that are not through with step 12 */
+    size_t stack_bytes;                   /* of a server's threads */
+    struct antk_notice *notice;           /* a swap that the body must see before anything else */
+    struct antk_candidate *swap;          /* of the swap that goes on; NULL: none */
+    struct antk_candidate *last_swap;     /* of the last swap that ended, for its report; holds a reference */
+    uint32_t generation;                  /* as a server; 0: none */
+    uint32_t exiting;                     /* old servers that swaps have replaced, and that are not through with step 12 */
     uint64_t longest_ns[ANTK_ACTIVITIES]; /* the longest callback seen, if its program wants them observed; 0: none */
-    uint64_t inherited_min_ns; /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
+    uint64_t inherited_min_ns;            /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
     const struct ant_program *program;
     uint32_t state; /* frame of the state area, or ANTK_NO_FRAME */
     struct antk_function *functions;
@@ -88,7 +88,7 @@ struct antk_endpoint {
     uint32_t ended_generation; /* of the id of the process that last ended here */
     int ended_status;
 
-    uint32_t estate; /* core->lock: the first of the areas that are out of reach, but may still be read by abandoned bodies; link OUT */
+    uint32_t estate;                 /* core->lock: the first of the areas that are out of reach, but may still be read by abandoned bodies; link OUT */
     struct antk_endpoint *free_next; /* core->lock */
 };
 
@@ -105,34 +105,33 @@ struct antk_body {
     struct antk_core *core;
     uint32_t index;
     struct antk_thread thread;
-    struct antk_endpoint *endpoint; /* whose process it is, or is to become */
-    uint32_t incarnation;           /* unique in the core; tags what it allocates and sends */
-    _Atomic uint32_t stop;          /* != 0: ant_work must return (asked to stop, or abandoned) */
-    _Atomic uint32_t flags;         /* ANTK_ABANDONED, ANTK_DETACHED, ANTK_KILLED */
-    _Atomic uint32_t inside; /* != 0: its thread is in the core; written by that only. See antk_enter */
-    _Atomic bool waiting; /* blocked or working in the core, where it can be ended at once */
+    struct antk_endpoint *endpoint;   /* whose process it is, or is to become */
+    uint32_t incarnation;             /* unique in the core; tags what it allocates and sends */
+    _Atomic uint32_t stop;            /* != 0: ant_work must return (asked to stop, or abandoned) */
+    _Atomic uint32_t flags;           /* ANTK_ABANDONED, ANTK_DETACHED, ANTK_KILLED */
+    _Atomic uint32_t inside;          /* != 0: its thread is in the core; written by that only. See antk_enter */
     struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
     _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
-    int raised_priority; /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
-    _Atomic int death;   /* why it has died: a signal, or a negative errno value; 0: it has not */
-    _Atomic uint64_t busy_since_ns; /* a watched server: when it received its last message; 0: it is through with it */
+    int raised_priority;              /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
+    _Atomic int death;                /* why it has died: a signal, or a negative errno value; 0: it has not */
+    _Atomic uint64_t busy_since_ns;   /* a watched server: when it received its last message; 0: it is through with it */
     struct ant_server server;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
-    size_t stack_bytes;   /* of its thread ... */
-    uintptr_t stack_high; /* ... from here down, where it runs its process; its own thread's */
-    void *signal_stack;   /* its slot's, for faults; NULL: none. See contain.h */
-    stack_t former_stack; /* its own thread's: what it had for this before */
+    size_t stack_bytes;          /* of its thread ... */
+    uintptr_t stack_high;        /* ... from here down, where it runs its process; its own thread's */
+    void *signal_stack;          /* its slot's, for faults; NULL: none. See contain.h */
+    stack_t former_stack;        /* its own thread's: what it had for this before */
     struct antk_times work_from; /* its own thread's: its times when its last message was received, if it is observed */
-    bool told_of_swap;    /* its last message was the notice; its own thread's */
-    _Atomic bool retired; /* replaced, or failed: it does not use its window any more */
+    bool told_of_swap;           /* its last message was the notice; its own thread's */
+    _Atomic bool retired;        /* replaced, or failed: it does not use its window any more */
 
-    bool listed; /* core->lock: among the live */
-    _Atomic bool stray; /* a new server that has begun, and is not registered: what it has is not its endpoint's */
-    _Atomic bool launched; /* its creator is done with its thread, which may be joined (or: see reap_last) */
+    bool listed;                             /* core->lock: among the live */
+    _Atomic bool stray;                      /* a new server that has begun, and is not registered: what it has is not its endpoint's */
+    _Atomic bool launched;                   /* its creator is done with its thread, which may be joined (or: see reap_last) */
     struct antk_body *next;                  /* core->lock: free, or ended and to be joined */
     struct antk_body *live_next, *live_prev; /* core->lock: all that have not ended */
 };

@@ -21,10 +21,10 @@ enum {
     OP_SLEEP,      /* for mortal.time_ns, then answers */
     OP_WORK,       /* the same, computing */
     OP_ASK,        /* asks FN_DRIVER synchronously, then answers */
-    OP_ERRAND, /* asks FN_DRIVER asynchronously, with a data area of a page, and keeps the request */
-    OP_SPIN,   /* outside the core, as long as mortal.spin; then answers */
-    OP_DIE,    /* by its own hand */
-    OP_EXIT,   /* ends, with the status 3 */
+    OP_ERRAND,     /* asks FN_DRIVER asynchronously, with a data area of a page, and keeps the request */
+    OP_SPIN,       /* outside the core, as long as mortal.spin; then answers */
+    OP_DIE,        /* by its own hand */
+    OP_EXIT,       /* ends, with the status 3 */
     OP_SWAP_OTHER, /* swaps FN_OTHER, then answers */
 };
 
