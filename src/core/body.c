@@ -36,9 +36,9 @@ void antk_exit(struct antk_body **entered)
     struct antk_body *self = *entered;
     if (!self || self != antk_self) /* it is no process any more */
         return;
-    antk_boundary(self->core->machine);
     uint32_t depth = depth_of(self) - 1;
     atomic_store(&self->inside, depth);
+    antk_boundary(self->core->machine);
     if (depth == 0)
         antk_check(self);
 }
@@ -54,11 +54,13 @@ struct antk_body *antk_current(void)
 void antk_go_outside(struct antk_body *self)
 {
     atomic_store(&self->inside, 0);
+    antk_boundary(self->core->machine);
     antk_check(self);
 }
 
 void antk_come_back(struct antk_body *self)
 {
+    antk_boundary(self->core->machine);
     atomic_store(&self->inside, 1);
     antk_check(self);
 }
@@ -136,7 +138,7 @@ static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joi
         body->next = *list;
         *list = body;
     }
-    antk_unlock(&core->lock);
+    antk_unlock_last(&core->lock);
     return detached;
 }
 

@@ -72,20 +72,22 @@ void antk_lock(struct antk_lock *lock)
     }
 }
 
-static void give_up_virtual(struct antk_lock *lock)
+void antk_unlock_last(struct antk_lock *lock)
 {
-    lock->held = false;
-    lock->machine->locks_held--;
+    if (lock->machine) {
+        lock->held = false;
+        lock->machine->locks_held--;
+    } else {
+        pthread_mutex_unlock(&lock->mutex);
+    }
 }
 
 void antk_unlock(struct antk_lock *lock)
 {
-    if (lock->machine) {
-        give_up_virtual(lock);
-        antk_boundary(lock->machine);
-    } else {
-        pthread_mutex_unlock(&lock->mutex);
-    }
+    struct antk_machine *m = lock->machine; /* real: the lock may be gone as soon as it is free */
+    antk_unlock_last(lock);
+    if (m)
+        antk_boundary(m);
 }
 
 void antk_once(antk_once_flag *once, void (*function)(void))
@@ -144,13 +146,8 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stac
 
 bool antk_thread_join(struct antk_thread *t, bool wait)
 {
-    struct antk_machine *m = t->machine;
-    if (m->ops->settle) { /* what happens on `virtual` must not depend on how far the host's thread is */
-        if (!m->ops->settle(m, t, wait))
-            return false;
-        wait = true;
-    }
-    if (wait)
+    /* What happens on `virtual` must not depend on how far the host's thread is. */
+    if (wait || t->machine->kind == ANT_MACHINE_VIRTUAL)
         return pthread_join(t->pthread, NULL) == 0;
     return pthread_tryjoin_np(t->pthread, NULL) == 0;
 }
@@ -174,7 +171,7 @@ void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_l
 {
     struct antk_machine *m = t->machine;
     if (lock->machine)
-        give_up_virtual(lock);
+        antk_unlock_last(lock);
     m->ops->set_priority(t, priority);
     if (lock->machine)
         antk_boundary(m);

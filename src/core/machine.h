@@ -108,9 +108,8 @@ struct antk_machine_ops {
     void (*set_priority)(struct antk_thread *t, int priority);
     void (*watch)(struct antk_thread *t);
     void (*times)(struct antk_thread *t, struct antk_times *times);
-    /* virtual only */
-    void (*boundary)(struct antk_machine *m);                                 /* exploring: another thread may run now; no lock is held */
-    bool (*settle)(struct antk_machine *m, struct antk_thread *t, bool wait); /* has it ended? wait: lets it */
+    /* virtual, exploring: another thread may run now; no lock is held */
+    void (*boundary)(struct antk_machine *m);
     void (*destroy)(struct antk_machine *m);
 };
 
@@ -157,6 +156,8 @@ void antk_lock_init(struct antk_machine *m, struct antk_lock *lock);
 void antk_lock_fini(struct antk_lock *lock);
 void antk_lock(struct antk_lock *lock);
 void antk_unlock(struct antk_lock *lock);
+/* Before ops->ended: on `virtual` nobody comes in between, so whoever is found to be at its end there has come to it. */
+void antk_unlock_last(struct antk_lock *lock);
 
 /* Runs a function once in the life of this Linux process, whoever comes first. */
 typedef pthread_once_t antk_once_flag;

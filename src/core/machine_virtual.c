@@ -444,22 +444,6 @@ static void virtual_boundary(struct antk_machine *base)
     preempt(m);
 }
 
-/* A thread that is about to be joined has no more than boundaries ahead: it was preempted at one. It goes on at once. */
-static bool virtual_settle(struct antk_machine *base, struct antk_thread *t, bool wait)
-{
-    struct virtual_machine *m = (struct virtual_machine *)base;
-    while (wait && t->state == ANTK_READY) {
-        struct antk_thread *self = m->running;
-        unmake_ready(m, t);
-        make_ready(m, self, true);
-        t->state = ANTK_RUNNING;
-        switch_to(m, t);
-        pass_baton(t);
-        await_baton(self);
-    }
-    return t->state == ANTK_GONE;
-}
-
 static void virtual_destroy(struct antk_machine *base)
 {
     antk_pct_destroy(base->pct);
@@ -479,7 +463,6 @@ static const struct antk_machine_ops virtual_ops = {
     .watch = virtual_watch,
     .times = virtual_times,
     .boundary = virtual_boundary,
-    .settle = virtual_settle,
     .destroy = virtual_destroy,
 };
 
