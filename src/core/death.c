@@ -116,7 +116,7 @@ static void abandon(struct antk_core *core, struct antk_body *body, uint32_t inc
     antk_lock(&core->lock);
     if (body->listed && body->incarnation == incarnation) {
         core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
-        if (core->config.contain_faults)
+        if (core->config.contain_faults && core->machine->kind != ANT_MACHINE_VIRTUAL)
             antk_thread_interrupt(&body->thread);
     }
     antk_unlock(&core->lock);
