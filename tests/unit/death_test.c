@@ -858,6 +858,31 @@ static void without_trust_all_areas_of_the_dead_are_freed(void **state)
     assert_int_equal(free_pages(), before);
 }
 
+static void tell_state(struct ant_server *self, struct ant_request *rq)
+{
+    expect(self->state == NULL);
+    expect(ant_state() == NULL);
+    expect_ok(ant_reply(rq, 0));
+}
+
+static void a_successor_that_makes_no_state_has_none(void **state)
+{
+    (void)state;
+    static const struct ant_program stateless = {
+        .abi = ANT_ABI, .name = "stateless", .version = 6, .state_version = 1, .request = tell_state};
+    struct ant_swap_report report;
+    mortal_kill();
+    assert_ok(ant_swap(FN, &stateless, NULL, &report));
+    assert_restarted(&report, 2);
+    assert_int_equal(report.state_bytes, 0);
+    take_error(send_op(OP_COUNT, 1), 0);
+    assert_int_equal(info_of(mortal_pid).pages, 0);
+    mortal_kill();
+    assert_ok(ant_swap(FN, &mortal_one, &trusted, NULL)); /* there is nothing to trust */
+    assert_ptr_equal(mortal.started.state, NULL);
+    assert_serves(1, 3);
+}
+
 static void function_ids_survive_death(void **state)
 {
     (void)state;
@@ -1044,6 +1069,24 @@ static void a_server_that_dies_before_it_rests_is_replaced_as_a_dead_one(void **
         assert_int_equal(info_of(mortal_pid).pages, MORTAL_STATE_PAGES);
         puppet_dismiss(requester);
     }
+}
+
+static void what_was_to_be_transformed_is_not_if_its_server_dies(void **state)
+{
+    (void)state;
+    ant_pid requester = puppet_create("requester", FIXTURE_PRIORITY + 5);
+    struct ant_swap_report report;
+    struct ant_request *busy = make_obey();
+    puppet_begin_swap(requester, FN, &mortal_two, NULL, &report);
+    assert_soon(steps_in_trace(ANT_SWAP_NOTIFY, 2) > 0);
+    assert_ok(ant_kill(mortal_pid));
+    assert_int_equal(puppet_end(requester), 0);
+    puppet_bury(mortal_pid);
+    take_error(busy, -EOWNERDEAD);
+    assert_restarted(&report, 2);
+    assert_int_equal(mortal.transforms, 0);
+    assert_ptr_equal(mortal.started.state, NULL);
+    assert_serves(3, 2);
 }
 
 static void a_server_that_ends_before_it_rests_is_esrch(void **state)
@@ -1322,6 +1365,7 @@ int main(void)
         mortal_test(a_trusted_state_passes_as_it_is),
         mortal_test(a_trusted_state_of_another_version_is_transformed),
         mortal_test(without_trust_all_areas_of_the_dead_are_freed),
+        mortal_test(a_successor_that_makes_no_state_has_none),
         mortal_test(function_ids_survive_death),
         mortal_test(a_successor_that_fails_leaves_it_dead),
         mortal_test(only_a_trusted_state_needs_a_way),
@@ -1329,6 +1373,7 @@ int main(void)
         mortal_test(a_dead_server_stopped_during_its_swap_is_gone),
         mortal_test(a_dead_server_has_a_bound_or_says_why_not),
         mortal_test(a_server_that_dies_before_it_rests_is_replaced_as_a_dead_one),
+        mortal_test(what_was_to_be_transformed_is_not_if_its_server_dies),
         mortal_test(a_server_that_ends_before_it_rests_is_esrch),
         mortal_test(a_kill_of_the_resting_server_counts_if_it_goes_on),
         mortal_test(a_requester_that_is_killed_cancels_its_swap),

@@ -199,11 +199,13 @@ static void a_server_that_hangs_in_a_swap_is_replaced_by_it(void **state)
     assert_serves(2, 2);
 }
 
+static int start_result;
+
 static int sleep_long(struct ant_server *self)
 {
     (void)self;
     expect_ok(ant_sleep(ant_now() + 3 * LIMIT));
-    return 0;
+    return start_result;
 }
 
 static void a_server_that_rests_for_long_is_not_ended(void **state)
@@ -212,6 +214,10 @@ static void a_server_that_rests_for_long_is_not_ended(void **state)
     begin();
     struct ant_swap_report report;
     mortal.hook = sleep_long;
+    start_result = -EDOM;
+    assert_int_equal(ant_swap(FN, &mortal_one_again, NULL, &report), -EDOM);
+    assert_serves(1, 1);
+    start_result = 0;
     assert_ok(ant_swap(FN, &mortal_one_again, NULL, &report));
     assert_false(report.restarted);
     assert_serves(2, 2);
