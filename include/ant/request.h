@@ -102,7 +102,7 @@ ANT_API int ant_request_free(struct ant_request *rq);
  *   -EDEADLK  the caller itself serves rq->function: it would wait for itself
  *   -ENOMEM   the host cannot move the areas now
  * Errors, after it was sent; rq is the caller's again, rq->error tells the same:
- *   -EOWNERDEAD the server died, or ended without answering; rq->data is NULL if it had already given that area away
+ *   -EOWNERDEAD the server died, or ended without answering; rq->data is NULL if it had already given that area away, or named another
  *   -ESHUTDOWN  the server was stopped before it answered
  *   -ETIMEDOUT  the time limit passed while the request was still queued; it was withdrawn
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set; it was withdrawn

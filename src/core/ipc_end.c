@@ -8,16 +8,18 @@
 
 #include <errno.h>
 
-/* The data area that a server's request page names, if it is one of the endpoint's; else none goes back. */
-static uint32_t named_data(struct antk_endpoint *ep, uint32_t frame)
+/* The data area that came with a request in service, if the server's page still names it and it still is the server's; else none goes back. */
+static uint32_t data_as_it_came(struct antk_endpoint *ep, uint32_t frame)
 {
+    struct antk_core *core = ep->core;
     struct ant_request *request = antk_area_address(&ep->window, frame);
-    uint32_t data;
-    if (!request->data || antk_area_find(ep->core->pool, &ep->window, request->data, &data) != 0)
+    uint32_t data = antk_record(core, frame)->data, named;
+    if (data == ANTK_NO_FRAME || !request->data ||
+        antk_area_find(core->pool, &ep->window, request->data, &named) != 0 || named != data)
         return ANTK_NO_FRAME;
-    bool plain = antk_tag_state(atomic_load(&antk_record(ep->core, data)->tag)) == ANTK_PLAIN;
+    bool plain = antk_tag_state(atomic_load(&antk_record(core, data)->tag)) == ANTK_PLAIN;
     /* The owner once more: a result that nobody wants may just have been freed there. */
-    bool own = atomic_load(&antk_pool_area(ep->core->pool, data)->owner) == ep->window.id;
+    bool own = atomic_load(&antk_pool_area(core->pool, data)->owner) == ep->window.id;
     return plain && own && data != ep->state ? data : ANTK_NO_FRAME;
 }
 
@@ -44,7 +46,7 @@ static bool serve_next(struct antk_endpoint *ep)
 /* A request in service gets its result from the core. */
 static void answer_one(struct antk_endpoint *ep, uint32_t frame, int error)
 {
-    if (antk_answer(ep, frame, named_data(ep, frame), 0, error) == 0 ||
+    if (antk_answer(ep, frame, data_as_it_came(ep, frame), 0, error) == 0 ||
         antk_answer(ep, frame, ANTK_NO_FRAME, 0, error) == 0)
         return;
     antk_log(&ep->core->log, ANT_LOG_ERROR,
@@ -75,7 +77,7 @@ static void answer_all(struct antk_endpoint *ep, int error)
 static bool repeatable_locked(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_record *record = antk_record(ep->core, frame);
-    bool whole = record->data == ANTK_NO_FRAME || record->data == named_data(ep, frame);
+    bool whole = record->data == ANTK_NO_FRAME || data_as_it_came(ep, frame) != ANTK_NO_FRAME;
     return record->flags & ANT_REPEATABLE && !record->repeated && whole;
 }
 
