@@ -11,6 +11,7 @@ static void set_plain(struct antk_core *core, uint32_t frame)
     uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
     atomic_store(&record->tag, antk_tag(ANTK_PLAIN, 0, (uint32_t)(tag >> 32)));
     atomic_store(&record->client, 0);
+    atomic_store(&record->sent_with, 0);
 }
 
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame)

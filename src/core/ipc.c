@@ -214,6 +214,8 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->flags = header->flags;
     record->repeated = false;
     record->waiter = synchronous ? self->index + 1 : 0;
+    if (data != ANTK_NO_FRAME)
+        atomic_store(&antk_record(core, data)->sent_with, frame + 1);
     int rc = antk_carry(ep, server, frame, data, false);
     if (rc != 0)
         return rc;

@@ -20,7 +20,9 @@ static uint32_t data_as_it_came(struct antk_endpoint *ep, uint32_t frame)
     bool plain = antk_tag_state(atomic_load(&antk_record(core, data)->tag)) == ANTK_PLAIN;
     /* The owner once more: a result that nobody wants may just have been freed there. */
     bool own = atomic_load(&antk_pool_area(core->pool, data)->owner) == ep->window.id;
-    return plain && own && data != ep->state ? data : ANTK_NO_FRAME;
+    /* And not another that lies in its place by now. */
+    bool same = atomic_load(&antk_record(core, data)->sent_with) == frame + 1;
+    return plain && own && same && data != ep->state ? data : ANTK_NO_FRAME;
 }
 
 /* Moves the first queued request into service, as receiving it would. */
@@ -70,10 +72,7 @@ static void answer_all(struct antk_endpoint *ep, int error)
     }
 }
 
-/*
- * May a request in service be served again? Its data area must still be what the client sent, in the hands of the server, and this be its first death.
- * Endpoint's lock held.
- */
+/* May a request in service be served again, as this is its first death? Endpoint's lock held. */
 static bool repeatable_locked(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_record *record = antk_record(ep->core, frame);
@@ -168,10 +167,12 @@ static void drop_untaken(struct antk_endpoint *ep)
 {
     struct antk_core *core = ep->core;
     size_t frames = antk_pool_pages(core->pool);
+    antk_lock(&core->sweep_lock); /* a new server that has failed may be ending, and sweep what is its own */
     for (uint32_t frame = 0; frame < frames; frame++)
         if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
             antk_state_of(antk_record(core, frame)) == ANTK_DONE)
             antk_drop(ep, frame, antk_record(core, frame)->data);
+    antk_unlock(&core->sweep_lock);
 }
 
 void antk_requests_bereave(struct antk_endpoint *ep)

@@ -570,7 +570,7 @@ static int set_data(void *arg)
 static void a_request_whose_data_are_gone_is_not_repeated(void **state)
 {
     (void)state;
-    enum { FREED, HANDED_ON, FORGOTTEN, REPLACED, WAYS };
+    enum { FREED, FREED_AND_ITS_PLACE_REUSED, HANDED_ON, FORGOTTEN, REPLACED, WAYS };
     ant_pid driver = puppet_create("driver", 0);
     assert_ok(puppet_function_add(driver, FN_DRIVER));
     size_t before = free_pages();
@@ -581,6 +581,10 @@ static void a_request_whose_data_are_gone_is_not_repeated(void **state)
         assert_ok(puppet_pending(mortal_pid, ANT_IN_SERVICE, &item, 1, &count));
         if (way == FREED) {
             assert_ok(puppet_ica_free(mortal_pid, item.request->data));
+        } else if (way == FREED_AND_ITS_PLACE_REUSED) {
+            assert_ok(puppet_ica_free(mortal_pid, item.request->data));
+            while (puppet_new_area(mortal_pid, 1) != item.request->data)
+                ;
         } else if (way == HANDED_ON) {
             errand = puppet_new_request(mortal_pid, FN_DRIVER);
             errand->data = item.request->data;
