@@ -92,15 +92,22 @@ enum antk_end antk_process_end(struct antk_body *self, int status)
 
 bool antk_process_bury_dead(struct antk_endpoint *ep)
 {
+    struct antk_body *requester = NULL;
     antk_lock(&ep->lock);
     bool dead = ep->dead;
     if (dead) {
         ep->dead = false;
         ep->closed = true;
     }
+    if (dead && ep->notice) { /* under the same lock: else its successor may yet commit */
+        requester = ep->notice->gone(ep->notice);
+        ep->notice = NULL;
+    }
     antk_unlock(&ep->lock);
     if (!dead)
         return false;
+    if (requester)
+        antk_unpark(ep->core->machine, &requester->thread);
     antk_endpoint_close(ep, -ESHUTDOWN, -EOWNERDEAD);
     struct antk_waiter *waiters = antk_endpoint_bury(ep);
     antk_unpin(ep);
