@@ -40,8 +40,8 @@ void check_priority(struct check *c)
     uint32_t lows = 0, highs = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         const struct history_record *r = c->records[i];
-        /* One switch may be going on when it becomes ready, the core's watchdog may have its turn, and its own is to come. */
-        if (r->kind == HISTORY_LATE && r->time_ns > r->late.wanted_ns + 4 * c->begin->switch_ns)
+        /* One switch may be going on when it becomes ready, the core's watchdog may have a few turns, and its own is to come. */
+        if (r->kind == HISTORY_LATE && r->time_ns > r->late.wanted_ns + 8 * c->begin->switch_ns)
             check_violation(c, 6, "the highest priority woke %llu ns late",
                             (unsigned long long)(r->time_ns - r->late.wanted_ns));
         if (r->kind != HISTORY_WORKED || r->worked.work_ns == 0)

@@ -162,6 +162,29 @@ static void plain_request(struct ant_server *self, struct ant_request *rq)
         AROUND(ROLE_PLAIN, CALL_FREE, which, rc, ant_ica_free(area));
 }
 
+/* It has a loop of its own, and takes its time between the notice of a swap and giving up: steps 4 and 5. */
+static int plain_run(struct ant_server *self)
+{
+    struct ant_message message;
+    for (;;) {
+        int rc = ant_receive(&message, ANT_FOREVER);
+        if (rc != 0) {
+            record_call("ant_receive", rc);
+            return rc;
+        }
+        if (message.kind == ANT_STOP)
+            return 0;
+        if (message.kind == ANT_REQUEST)
+            plain_request(self, message.request);
+        if (message.kind != ANT_SWAP)
+            continue;
+        compute(self, 40 * US);
+        rc = ant_swap_accept();
+        if (rc != -ECANCELED)
+            record_call("ant_swap_accept", rc);
+    }
+}
+
 static void asking_request(struct ant_server *self, struct ant_request *rq)
 {
     uint32_t which = which_of(self);
@@ -244,9 +267,10 @@ struct ant_program *server_program(uint32_t which, uint32_t state_version)
         .state_version = state_version,
         .name = names[which],
         .start = start,
-        .request = which == PLAIN    ? plain_request
-                   : which == ASKING ? asking_request
-                                     : driver_request,
+        .request = which == ASKING   ? asking_request
+                   : which == DRIVER ? driver_request
+                                     : NULL,
+        .run = which == PLAIN ? plain_run : NULL,
         .result = which == ASKING ? asking_result : NULL,
         .transformers = transformers,
         .transformer_count = 2,
