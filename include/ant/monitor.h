@@ -3,7 +3,8 @@
  *
  * A process lends the core a request. When something happens to a server that it asks about, it gets the request back as
  * a result (ANT_RESULT), with what happened in its payload; once. Whoever wants to hear more lends it again. A death that nobody has
- * mended yet is told at once, so none is missed between two monitors; swaps in between can be counted by the generation.
+ * mended yet is told at once, or, while a swap of the dead goes on, how that ends; so none is missed between two monitors. Swaps in between can be counted by
+ * the generation: a new server that dies at once may be told of before the swap that brought it.
  */
 #ifndef ANT_MONITOR_H
 #define ANT_MONITOR_H

@@ -155,17 +155,20 @@ void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int er
     antk_monitors_tell_report(ep->core, &report);
 }
 
-/* A monitor that was lent after the death is told of it at once, unless it has been told of something meanwhile. */
+/*
+ * A monitor that was lent after the death is told of it at once, unless it has been told of something meanwhile; or while a swap goes on, which will be told when
+ * it is over: a supervisor that would be told of the death again and again could keep that swap's requester from the processor.
+ */
 static void tell_if_dead(struct antk_body *self, struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_endpoint *own = self->endpoint;
     struct ant_monitor_report report;
     antk_lock(&ep->lock);
-    bool dead = ep->dead;
-    if (dead)
+    bool unmended = ep->dead && !ep->swap;
+    if (unmended)
         antk_monitor_report_locked(ep, ANT_CHANGE_DIED, 0, &report);
     antk_unlock(&ep->lock);
-    if (!dead)
+    if (!unmended)
         return;
     antk_lock(&own->lock);
     if (antk_state_of(antk_record(self->core, frame)) == ANTK_LENT)

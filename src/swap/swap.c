@@ -73,7 +73,10 @@ static int admit(struct antk_swap *s, int64_t deadline_ns)
         give_up(s, rc);
         antk_lock(&ep->lock);
         ep->swap = NULL;
+        bool dead = ep->dead;
         antk_unlock(&ep->lock);
+        if (dead)
+            antk_monitors_tell(ep, ANT_CHANGE_DIED, 0); /* those who asked meanwhile: see monitor.c */
         s->report.generation--;
     }
     return rc;

@@ -95,6 +95,34 @@ static void a_death_before_is_told_at_once(void **state)
     assert_ok(ant_request_free(all));
 }
 
+static int obey_in_start(struct ant_server *self)
+{
+    (void)self;
+    expect_ok(puppet_obey());
+    return 0;
+}
+
+/* Else a supervisor that somebody has forestalled would hear of the death again and again, and keep him from the processor. */
+static void while_a_death_is_being_mended_the_end_of_that_is_told(void **state)
+{
+    (void)state;
+    ant_pid requester = puppet_create("requester", FIXTURE_PRIORITY + 5);
+    mortal_kill();
+    mortal.hook = obey_in_start;
+    puppet_begin_swap(requester, FN, &mortal_one_again, NULL, NULL);
+    puppet_await(mortal_pid);
+    struct ant_request *rq = lend(FN, 1), *any = lend(0, 2);
+    assert_true(boss_has_no_result());
+    assert_ok(ant_swap_cancel(FN));
+    assert_int_equal(puppet_end(requester), -ECANCELED);
+    take_told(rq, ANT_CHANGE_ROLLED_BACK, -ECANCELED, 1, 1);
+    take_told(any, ANT_CHANGE_ROLLED_BACK, -ECANCELED, 1, 1);
+    rq = lend(FN, 1);
+    take_told(rq, ANT_CHANGE_DIED, -EOWNERDEAD, 1, 1);
+    mortal.hook = NULL;
+    assert_ok(ant_swap(FN, &mortal_one_again, NULL, NULL));
+}
+
 static void swaps_are_told(void **state)
 {
     (void)state;
@@ -462,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         mortal_test(a_death_is_told_once),
         mortal_test(a_death_before_is_told_at_once),
+        mortal_test(while_a_death_is_being_mended_the_end_of_that_is_told),
         mortal_test(swaps_are_told),
         mortal_test(an_end_is_told),
         mortal_test(the_end_of_a_dead_server_is_told),
