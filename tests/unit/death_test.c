@@ -293,6 +293,57 @@ static void a_server_that_spins_is_replaced_while_it_spins(void **state)
     assert_false(atomic_load(&mortal.ran_on));
 }
 
+static pthread_key_t thread_ends; /* its destructor tells that the thread of generation 1 is through */
+static _Atomic bool thread_ended;
+
+static void note_end(void *unused)
+{
+    (void)unused;
+    atomic_store(&thread_ended, true);
+}
+
+/* Generation 1 spins, and answers 1 when it may go on; its successor obeys, and answers 2. */
+static void linger(struct ant_server *self, struct ant_request *rq)
+{
+    if (self->generation > 1) {
+        puppet_obey();
+        expect_ok(ant_reply(rq, 2));
+        return;
+    }
+    pthread_setspecific(thread_ends, rq);
+    atomic_store(&mortal.spins, true);
+    while (atomic_load(&mortal.spin))
+        ;
+    ant_reply(rq, 1);
+}
+
+static void who_is_dead_to_the_core_cannot_answer_what_its_successor_serves(void **state)
+{
+    (void)state;
+    if (on_virtual())
+        skip();
+    static const struct ant_program lingering = {
+        .abi = ANT_ABI, .name = "lingering", .version = 1, .request = linger};
+    assert_int_equal(pthread_key_create(&thread_ends, note_end), 0);
+    atomic_store(&thread_ended, false);
+    atomic_store(&mortal.spin, true);
+    ant_pid pid =
+        serve(FN_OTHER, &lingering, &(struct ant_server_options){.priority = FIXTURE_PRIORITY - 1});
+    struct ant_request *rq = send_to(FN_OTHER, 0, 1, ANT_REPEATABLE);
+    assert_soon(atomic_load(&mortal.spins));
+    assert_ok(ant_kill(pid));
+    assert_ok(ant_swap(FN_OTHER, &lingering, NULL, NULL));
+    puppet_await(pid); /* the successor has it, at the same address */
+    atomic_store(&mortal.spin, false);
+    assert_soon(atomic_load(&thread_ended));
+    assert_true(boss_has_no_result());
+    puppet_release(pid);
+    assert_ptr_equal(boss_result(), rq);
+    assert_int_equal(rq->status, 2);
+    assert_ok(ant_request_free(rq));
+    assert_int_equal(pthread_key_delete(thread_ends), 0);
+}
+
 /* ---- the death of a server ---- */
 
 static void a_dead_server_keeps_its_place(void **state)
@@ -1348,6 +1399,7 @@ int main(void)
         mortal_test(some_cannot_be_killed),
         core_test(who_is_killed_outside_the_core_is_dead_to_it_at_once),
         mortal_test(a_server_that_spins_is_replaced_while_it_spins),
+        mortal_test(who_is_dead_to_the_core_cannot_answer_what_its_successor_serves),
         mortal_test(a_dead_server_keeps_its_place),
         mortal_test(a_server_may_be_killed_wherever_it_is),
         mortal_test(a_loop_of_its_own_dies_as_well),
