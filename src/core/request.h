@@ -47,7 +47,11 @@ static inline uint32_t antk_tag_server(uint64_t tag)
     return (uint32_t)(tag >> 8) & 0xffffff;
 }
 
-enum antk_link_kind { ANTK_LINK_QUEUE, ANTK_LINK_OUT, ANTK_LINKS };
+enum antk_link_kind {
+    ANTK_LINK_QUEUE,
+    ANTK_LINK_OUT,
+    ANTK_LINKS
+};
 
 struct antk_link {
     uint32_t next, prev; /* frames; ANTK_NO_FRAME at the ends */
@@ -58,15 +62,14 @@ struct antk_record {
     uint64_t cookie;        /* these are written before it is queued, and then only read */
     _Atomic ant_pid client; /* who sent it last; compared by ant_cancel for any frame */
     uint32_t function, operation;
-    _Atomic uint32_t incarnation; /* of the client's body that sent it; compared by ant_cancel for any frame */
-    ant_pid server;               /* whom it was sent to */
-    uint32_t data; /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
+    _Atomic uint32_t incarnation;      /* of the client's body that sent it; compared by ant_cancel for any frame */
+    ant_pid server;                    /* whom it was sent to */
+    uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
     struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
-    uint32_t waiter; /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
-    uint32_t flags;  /* as the client set them */
-    _Atomic uint32_t sent_with; /* of a data area: the frame of the request that it was last sent with, + 1; 0: it was not since it was allocated */
-    bool repeated;              /* it has been queued again after its server died */
-    bool swallowed; /* client's lock: its result is to be dropped, and it is not in the list of what is out */
+    uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
+    uint32_t flags;                    /* as the client set them */
+    bool repeated;                     /* it has been queued again after its server died */
+    bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
 };
 
 /* A queue of requests, first-in first-out, guarded by its endpoint's lock. arrived and left count up for ever. */
@@ -93,8 +96,7 @@ static inline void antk_queue_push(struct antk_record *records, struct antk_queu
     queue->arrived++;
 }
 
-static inline void antk_queue_push_front(struct antk_record *records, struct antk_queue *queue,
-                                         uint32_t frame)
+static inline void antk_queue_push_front(struct antk_record *records, struct antk_queue *queue, uint32_t frame)
 {
     struct antk_link *link = &records[frame].link[queue->kind];
     link->prev = UINT32_MAX;

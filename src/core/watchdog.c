@@ -60,24 +60,22 @@ static uint64_t look_at(struct antk_endpoint *ep)
 }
 
 /* Threads that were outside the core, and perhaps in a function that must not be left, may be elsewhere by now. */
-static uint64_t look_at_threads(struct antk_core *core, uint32_t *tries)
+static uint64_t look_at_threads(struct antk_core *core)
 {
-    if (!core->config.contain_faults || antk_interrupt_all(core) == 0) {
-        *tries = 0;
+    if (!core->config.contain_faults || antk_interrupt_all(core) == 0)
         return ANTK_NEVER;
-    }
-    if (++*tries > RETRIES)
+    uint32_t tries = atomic_fetch_add(&core->stop_tries, 1) + 1;
+    if (tries > RETRIES)
         return ANTK_NEVER; /* given up, until somebody else is to be stopped */
-    return antk_now(core->machine) + RETRY_NS * (1 + *tries / 8);
+    return antk_now(core->machine) + RETRY_NS * (1 + tries / 8);
 }
 
 static int watch(struct antk_body *self)
 {
     struct antk_core *core = self->core;
-    uint32_t tries = 0;
     while (!atomic_load(&self->stop)) {
         atomic_store(&core->watchdog_due_ns, ANTK_NEVER);
-        uint64_t due_ns = look_at_threads(core, &tries);
+        uint64_t due_ns = look_at_threads(core);
         for (uint32_t i = 0; i < core->config.max_processes; i++) {
             uint64_t server_due_ns = look_at(&core->endpoints[i]);
             due_ns = server_due_ns < due_ns ? server_due_ns : due_ns;

@@ -410,6 +410,70 @@ static void a_process_given_up_is_stopped_where_it_computes(void **state)
     child_must_succeed(be_stopped, NULL);
 }
 
+static int never_written[2];
+static _Atomic int stubborn_stops, outside;
+static _Thread_local bool stubborn;
+
+static void count_stops(int signal)
+{
+    on_others_stop(signal);
+    if (stubborn)
+        atomic_fetch_add(&stubborn_stops, 1);
+}
+
+static int be_stuck(void *arg)
+{
+    char byte;
+    (void)arg;
+    atomic_fetch_add(&outside, 1);
+    while (read(never_written[0], &byte, 1) <= 0)
+        ;
+    return 0;
+}
+
+/* In the C library whenever it is to be stopped, but for the tenth time. */
+static int be_stubborn(void *arg)
+{
+    const struct timespec hour = {.tv_sec = 3600};
+    (void)arg;
+    stubborn = true;
+    atomic_fetch_add(&outside, 1);
+    while (atomic_load(&stubborn_stops) < 10)
+        nanosleep(&hour, NULL);
+    while (none == 0)
+        ;
+    return 0;
+}
+
+static void be_stopped_late(void *arg)
+{
+    (void)arg;
+    assert_int_equal(pipe(never_written), 0);
+    signal(ANTK_STOP_SIGNAL, count_stops);
+    boot(true);
+    ant_pid stuck = spawn("stuck", 0, be_stuck, NULL);
+    assert_soon(atomic_load(&outside) == 1);
+    assert_ok(ant_kill(stuck));
+    assert_soon(atomic_load(&others_stops) >= 200); /* it is given up */
+    ant_pid pid = spawn("stubborn", 0, be_stubborn, NULL);
+    assert_soon(atomic_load(&outside) == 2);
+    assert_ok(ant_kill(pid));
+    assert_soon(atomic_load(&stubborn_stops) >= 10);
+    assert_int_equal(write(never_written[1], "", 1), 1);
+    fixture_shutdown();
+}
+
+static void one_that_cannot_be_stopped_leaves_others_their_tries(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_THREAD__)
+    skip(); /* nobody is interrupted there */
+#endif
+    if (on_virtual())
+        skip(); /* nor there */
+    child_must_succeed(be_stopped_late, NULL);
+}
+
 /* ---- not contained ---- */
 
 static void die_as_a_process(crime_act *act, bool contains)
@@ -655,6 +719,7 @@ int main(void)
         cmocka_unit_test(a_thousand_deaths_leave_nothing_behind),
         cmocka_unit_test(several_cores_share_the_handlers),
         cmocka_unit_test(a_process_given_up_is_stopped_where_it_computes),
+        cmocka_unit_test(one_that_cannot_be_stopped_leaves_others_their_tries),
         cmocka_unit_test(a_fault_in_the_rest_of_the_c_library_ends_the_program),
         cmocka_unit_test(heap_corruption_that_malloc_has_found_ends_the_program),
         cmocka_unit_test(a_fault_inside_the_core_ends_the_program),
