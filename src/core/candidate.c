@@ -43,12 +43,16 @@ static int candidate_main(struct antk_body *self)
 {
     struct antk_candidate *c = self->candidate;
     come_down(c, self);
-    while (!atomic_load(&c->go)) {
+    for (;;) {
         if (antk_candidate_fate(c) != ANTK_PENDING)
             return 0;
+        if (atomic_load(&c->go))
+            break;
         if (antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", -1, true}) == -EINTR)
             return -ESHUTDOWN; /* given up before it began */
     }
+    atomic_store(&self->stray, true);
+    atomic_fetch_add(&c->endpoint->strays, 1);
     int rc = c->ops->prepare(c);
     if (rc == 0 && c->program->start) {
         antk_go_outside(self);
@@ -122,8 +126,6 @@ int antk_candidate_create(struct antk_candidate *c, int priority, int raised_pri
 
 void antk_candidate_go(struct antk_candidate *c)
 {
-    atomic_store(&c->body->stray, true);
-    atomic_fetch_add(&c->endpoint->strays, 1);
     atomic_store(&c->go, true);
     antk_unpark(c->endpoint->core->machine, &c->body->thread);
 }

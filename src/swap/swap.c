@@ -346,8 +346,6 @@ static void rest_at_once(struct antk_swap *s)
 
 static void step_6_start(struct antk_swap *s)
 {
-    if (s->report.restarted)
-        s->c.body->server.reason = ANT_START_RESTART;
     step(s, ANT_SWAP_START);
     spend(s, ANT_SWAP_START);
     antk_candidate_go(&s->c);
@@ -361,6 +359,8 @@ static int prepare(struct antk_candidate *c)
     struct antk_machine *machine = self->core->machine;
     if (antk_times_exact(s))
         s->new_blocked_ns = antk_blocked_ns(self);
+    if (s->report.restarted)
+        self->server.reason = ANT_START_RESTART;
     bool inherits = antk_swap_inherits(s);
     antk_state_show(self, inherits ? c->endpoint->state : ANTK_NO_FRAME);
     if (inherits && s->transformer.transform) {
