@@ -68,6 +68,7 @@ struct antk_record {
     struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
     uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
     uint32_t flags;                    /* as the client set them */
+    _Atomic uint32_t sent_with;        /* of a data area: the frame of the request that it was last sent with, + 1; 0: it was not since it was allocated */
     bool repeated;                     /* it has been queued again after its server died */
     bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
 };
