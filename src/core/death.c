@@ -129,12 +129,12 @@ static void abandon(struct antk_core *core, struct antk_body *body, uint32_t inc
     antk_unlock(&core->lock);
 }
 
-int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns)
+int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns, const bool *unless)
 {
     struct antk_core *core = ep->core;
     enum antk_end end = ANTK_NOT_ACTING;
     antk_lock(&ep->lock);
-    struct antk_body *body = ep->closed ? NULL : ep->body;
+    struct antk_body *body = ep->closed || (unless && *unless) ? NULL : ep->body;
     if (!body || (busy_since_ns != 0 && atomic_load(&body->busy_since_ns) != busy_since_ns)) {
         antk_unlock(&ep->lock);
         return -ESRCH;
@@ -201,7 +201,7 @@ int ant_kill(ant_pid pid)
     if (self->candidate && ep == self->endpoint)
         rc = kill_candidate(self);
     else if (!antk_is_own(ep))
-        rc = antk_process_force(ep, -EOWNERDEAD, 0);
+        rc = antk_process_force(ep, -EOWNERDEAD, 0, NULL);
     antk_unpin(ep);
     return rc;
 }

@@ -196,9 +196,10 @@ enum antk_end {
 /* On the body's own thread, as it leaves. */
 enum antk_end antk_process_end(struct antk_body *self, int status);
 /*
- * Ends a process by force; why: a negative errno value. busy_since_ns != 0: only if it is still about the message that it received then. -ESRCH: it has no body that acts for it (any more).
+ * Ends a process by force; why: a negative errno value. busy_since_ns != 0: only if it is still about the message that it received then. unless, if not NULL: not if that is true
+ * by now, which the endpoint's lock guards. -ESRCH: it has no body that acts for it (any more), or that is no such case.
  */
-int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns);
+int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns, const bool *unless);
 /* Of a dead server: closes it, in the place of its body. Has it been dead? */
 bool antk_process_bury_dead(struct antk_endpoint *ep);
 /* Asks the threads that are to end by force to do so, if they can be interrupted where they are. How many are there still? */

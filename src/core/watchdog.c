@@ -49,7 +49,7 @@ static uint64_t look_at(struct antk_endpoint *ep)
     uint64_t due_ns = since_ns ? since_ns + watchdog_ns : ANTK_NEVER;
     if (due_ns <= antk_now(ep->core->machine)) {
         due_ns = ANTK_NEVER;
-        if (antk_process_force(ep, -ETIMEDOUT, since_ns) == 0)
+        if (antk_process_force(ep, -ETIMEDOUT, since_ns, NULL) == 0)
             antk_log(&ep->core->log, ANT_LOG_WARNING,
                      "process %u (%s): more than %llu us for one message: it hangs, and is ended",
                      ep->index, ep->name, (unsigned long long)(watchdog_ns / ANT_NS_PER_US));

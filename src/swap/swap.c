@@ -281,8 +281,9 @@ int ant_swap_accept(void)
     antk_lock(&ep->lock);
     struct antk_swap *s = ep->notice ? of_notice(ep->notice) : NULL;
     bool pending = s && antk_candidate_fate(&s->c) == ANTK_PENDING;
-    bool going_on = pending && s->report.step_time_ns[ANT_SWAP_LOOK] !=
-                                   0; /* else it is another one, not looked at yet */
+    bool killed = (atomic_load(&self->flags) & ANTK_KILLED) != 0; /* it is replaced as a dead one, then */
+    bool going_on = pending && !killed &&
+                    s->report.step_time_ns[ANT_SWAP_LOOK] != 0; /* else it is another one, not looked at yet */
     int rc = going_on ? 0 : -ECANCELED;
     if (s && !pending)
         ep->notice = NULL; /* whoever has cancelled it is about to: it shall not be seen again */
@@ -313,7 +314,7 @@ static bool end_by_force(struct antk_swap *s)
 {
     bool may = s->force && antk_now(s->c.endpoint->core->machine) < s->deadline_ns;
     s->force = false; /* once */
-    return may && antk_process_force(s->c.endpoint, -ETIMEDOUT, 0) == 0;
+    return may && antk_process_force(s->c.endpoint, -ETIMEDOUT, 0, &s->accepted) == 0;
 }
 
 /* The requester's wait for it. */

@@ -1309,6 +1309,24 @@ static void force_leaves_a_server_alone_that_comes_to_rest(void **state)
     assert_int_equal(ask(FN, OP_COUNT).count, 1);
 }
 
+/* On `virtual`, where it can be said when it has come to rest, and how long the requester does not know. */
+static void force_leaves_a_server_alone_that_has_come_to_rest(void **state)
+{
+    (void)state;
+    struct ant_costs costs = {.step_ns[ANT_SWAP_LOOK] = MS(10)};
+    struct ant_config config = fixture_config();
+    struct ant_swap_options options = {.force = true, .quiesce_timeout_ns = (int64_t)MS(5)};
+    config.costs = &costs;
+    fixture_boot(&config);
+    mortal_begin(NULL);
+    mortal.hook = fail_to_start;
+    int rc = ant_swap(FN, &mortal_one_again, &options, NULL);
+    if (on_virtual())
+        assert_int_equal(rc, -ETIMEDOUT);
+    assert_serves(1, 1);
+    fixture_shutdown();
+}
+
 static void force_replaces_a_server_that_spins(void **state)
 {
     (void)state;
@@ -1435,6 +1453,7 @@ int main(void)
         mortal_test(a_server_that_swaps_another_may_die_of_it),
         mortal_test(force_ends_a_server_that_does_not_come_to_rest),
         mortal_test(force_leaves_a_server_alone_that_comes_to_rest),
+        bare_mortal_test(force_leaves_a_server_alone_that_has_come_to_rest),
         mortal_test(force_replaces_a_server_that_spins),
         mortal_test(a_process_can_list_its_areas),
         core_test(who_is_no_process_has_no_areas),
