@@ -178,7 +178,7 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
         return false;
     c->ops->cancelled(c);
     struct antk_body *requester = c->requester; /* with undone, it may be gone */
-    c->failed = antk_self == c->body;
+    c->failed = antk_self && antk_self->candidate == c; /* its body may just come about */
     atomic_store(&c->undone, true);
     if (requester != antk_self)
         antk_unpark(requester->core->machine, &requester->thread);
