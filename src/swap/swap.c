@@ -600,8 +600,9 @@ static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t st
         give_up(s, rc);
         return antk_candidate_error(&s->c);
     }
+    bool itself = s->old == s->c.requester; /* from step 3 on, who dies is no old server any more */
     step_3_notify(s);
-    if (s->old == s->c.requester && antk_candidate_fate(&s->c) == ANTK_PENDING)
+    if (itself && antk_candidate_fate(&s->c) == ANTK_PENDING)
         rest_at_once(s);
     else
         await_rest(s, quiesce_timeout_ns);
