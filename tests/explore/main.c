@@ -137,16 +137,17 @@ static void take_cpu(uint32_t index)
 static void start(struct worker *worker, uint32_t index)
 {
     fflush(stdout);
-    worker->pid = fork();
-    if (worker->pid == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
         take_cpu(index);
         work(worker, index);
         _exit(0);
     }
-    if (worker->pid < 0) {
+    if (pid < 0) {
         perror("fork");
         exit(2);
     }
+    worker->pid = pid; /* not by the child, whose 0 would be written here too */
 }
 
 /* A worker died of a run: that is a violation too. */
