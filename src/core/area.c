@@ -72,9 +72,11 @@ int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_
 void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
 {
     struct antk_core *core = ep->core;
-    size_t frames = antk_pool_pages(core->pool);
     antk_lock(&core->sweep_lock); /* two bodies of one process may end at once */
-    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++) {
+    ANTK_EACH_AREA(core->pool, frame)
+    {
+        if (atomic_load(&ep->pages) == 0)
+            break;
         struct antk_area *area = antk_pool_area(core->pool, frame);
         if (atomic_load(&area->owner) != ep->window.id)
             continue;
@@ -94,12 +96,11 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
 
 void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
 {
-    size_t frames = antk_pool_pages(core->pool);
     *areas = 0;
     *pages = 0;
-    for (uint32_t frame = 0; frame < frames; frame++)
-        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != 0)
-            ++*areas;
+    ANTK_EACH_AREA(core->pool, frame)
+    if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != 0)
+        ++*areas;
     for (uint32_t i = 0; i < core->config.max_processes; i++)
         *pages += atomic_load(&core->endpoints[i].pages);
 }
@@ -155,11 +156,10 @@ static bool is_estate(struct antk_endpoint *ep, uint32_t frame, uint32_t heir)
 void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
 {
     struct antk_core *core = ep->core;
-    size_t frames = antk_pool_pages(core->pool);
     antk_lock(&core->sweep_lock);
-    for (uint32_t frame = 0; frame < frames && atomic_load(&ep->pages) > 0; frame++)
-        if (is_estate(ep, frame, heir))
-            antk_area_drop(ep, frame);
+    ANTK_EACH_AREA(core->pool, frame)
+    if (is_estate(ep, frame, heir))
+        antk_area_drop(ep, frame);
     antk_unlock(&core->sweep_lock);
 }
 
@@ -235,8 +235,9 @@ int ant_ica_list(void **areas, size_t capacity, size_t *count)
         return -EINVAL;
     struct antk_core *core = self->core;
     struct antk_endpoint *ep = self->endpoint;
-    size_t frames = antk_pool_pages(core->pool), found = 0;
-    for (uint32_t frame = 0; frame < frames; frame++) {
+    size_t found = 0;
+    ANTK_EACH_AREA(core->pool, frame)
+    {
         if (!is_here(ep, frame))
             continue;
         if (found < capacity)

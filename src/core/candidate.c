@@ -177,7 +177,7 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
     if (!atomic_compare_exchange_strong(&c->fate, &pending, ANTK_CANCELLED | positive << 8))
         return false;
     c->ops->cancelled(c);
-    struct antk_body *requester = c->requester; /* with undone, it may be gone */
+    struct antk_body *requester = c->requester;         /* with undone, it may be gone */
     c->failed = antk_self && antk_self->candidate == c; /* its body may just come about */
     atomic_store(&c->undone, true);
     if (requester != antk_self)

@@ -166,12 +166,11 @@ static void withdraw_all(struct antk_endpoint *ep)
 static void drop_untaken(struct antk_endpoint *ep)
 {
     struct antk_core *core = ep->core;
-    size_t frames = antk_pool_pages(core->pool);
     antk_lock(&core->sweep_lock); /* a new server that has failed may be ending, and sweep what is its own */
-    for (uint32_t frame = 0; frame < frames; frame++)
-        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
-            antk_state_of(antk_record(core, frame)) == ANTK_DONE)
-            antk_drop(ep, frame, antk_record(core, frame)->data);
+    ANTK_EACH_AREA(core->pool, frame)
+    if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
+        antk_state_of(antk_record(core, frame)) == ANTK_DONE)
+        antk_drop(ep, frame, antk_record(core, frame)->data);
     antk_unlock(&core->sweep_lock);
 }
 

@@ -43,6 +43,21 @@ static uint32_t start_before(struct antk_pool *pool, uint32_t frame)
     return word * 64 + 63 - (uint32_t)__builtin_clzll(bits);
 }
 
+uint32_t antk_area_next(struct antk_pool *pool, uint32_t from)
+{
+    uint32_t words = (uint32_t)(pool->pages / 64), word = from / 64;
+    if (word >= words)
+        return ANTK_NO_FRAME;
+    uint64_t bits = atomic_load_explicit(&pool->starts[word], memory_order_acquire);
+    bits &= ~UINT64_C(0) << from % 64;
+    while (bits == 0) {
+        if (++word == words)
+            return ANTK_NO_FRAME;
+        bits = atomic_load_explicit(&pool->starts[word], memory_order_acquire);
+    }
+    return word * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
 /* Adds a run's frames to, or takes them from, what is counted per block; [*from, *to): blocks that changed to or from 0. */
 static void count_frames(struct antk_pool *pool, uint32_t first, uint32_t frames, bool taken,
                          uint32_t *from, uint32_t *to)

@@ -326,7 +326,7 @@ static void await_rest(struct antk_swap *s, int64_t timeout_ns)
         if (rc == 0 || atomic_load(&s->at_rest))
             continue;
         if (rc == -ETIMEDOUT && end_by_force(s))
-            deadline_ns = deadline_of(s, timeout_ns);
+            deadline_ns = s->deadline_ns; /* it is dead, or on its way out of the core */
         else
             antk_candidate_cancel(&s->c, rc);
     }
