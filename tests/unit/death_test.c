@@ -380,6 +380,8 @@ static void a_server_may_be_killed_wherever_it_is(void **state)
         assert_soon(info_of(mortal_pid).dead || info_of(mortal_pid).in_service == 1);
         if (places[i] == OP_OBEY)
             puppet_await(mortal_pid);
+        if (places[i] == OP_ASK) /* before it is sent, the errand is an area like others, and stays */
+            assert_soon(info_of(driver).queued_requests == 1);
         if (places[i] == OP_DIE)
             await_death(mortal_pid);
         else
