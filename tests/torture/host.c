@@ -71,19 +71,25 @@ void host_check(const struct host *before)
                  now.descriptors, before->descriptors);
 }
 
+static uint64_t first_bytes, last_bytes; /* of the address space: the most after one of the first rounds; now */
+
 void host_check_growth(uint32_t rounds)
 {
-    static uint64_t most_bytes;
-    uint64_t now_bytes = host_look().address_bytes;
-
+    last_bytes = host_look().address_bytes;
     if (rounds <= FIRST_ROUNDS) {
-        most_bytes = now_bytes > most_bytes ? now_bytes : most_bytes;
+        first_bytes = last_bytes > first_bytes ? last_bytes : first_bytes;
     } else {
-        STRESS_CHECK(now_bytes <= most_bytes + SLACK_BYTES,
+        STRESS_CHECK(last_bytes <= first_bytes + SLACK_BYTES,
                      "the address space has grown: %" PRIu64 " MiB, %" PRIu64
                      " MiB after the first rounds",
-                     now_bytes >> 20, most_bytes >> 20);
+                     last_bytes >> 20, first_bytes >> 20);
     }
+}
+
+void host_print_growth(void)
+{
+    printf("%-34s %12" PRIu64 " MiB, after the first rounds %" PRIu64 "\n", "address space",
+           last_bytes >> 20, first_bytes >> 20);
 }
 
 /* --- Last words --------------------------------------------------------------------------------------------------------------- */
@@ -186,15 +192,15 @@ static uint64_t all_tallies(void)
 
 static void print_minute(uint32_t minute)
 {
-    fprintf(stderr,
-            "minute %u: %" PRIu64 " rounds, %" PRIu64 " requests, %" PRIu64 " swaps, %" PRIu64
-            " kills, %" PRIu64 " crashes, %u violations\n",
-            minute, atomic_load(&tallies[T_ROUNDS]), atomic_load(&tallies[T_REQUESTS]),
-            atomic_load(&tallies[T_SWAPS]),
-            atomic_load(&tallies[T_KILLS_CLIENT]) + atomic_load(&tallies[T_KILLS_SERVER]) +
-                atomic_load(&tallies[T_KILLS_DRIVER]) + atomic_load(&tallies[T_KILLS_REQUESTER]) +
-                atomic_load(&tallies[T_KILLS_OTHER]),
-            atomic_load(&tallies[T_CRASHES]), atomic_load(&stress_record.count));
+    printf("minute %u: %" PRIu64 " rounds, %" PRIu64 " requests, %" PRIu64 " swaps, %" PRIu64
+           " kills, %" PRIu64 " crashes, %u violations\n",
+           minute, atomic_load(&tallies[T_ROUNDS]), atomic_load(&tallies[T_REQUESTS]),
+           atomic_load(&tallies[T_SWAPS]),
+           atomic_load(&tallies[T_KILLS_CLIENT]) + atomic_load(&tallies[T_KILLS_SERVER]) +
+               atomic_load(&tallies[T_KILLS_DRIVER]) + atomic_load(&tallies[T_KILLS_REQUESTER]) +
+               atomic_load(&tallies[T_KILLS_OTHER]),
+           atomic_load(&tallies[T_CRASHES]), atomic_load(&stress_record.count));
+    fflush(stdout);
 }
 
 static void *watch_main(void *unused)

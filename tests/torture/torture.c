@@ -76,6 +76,7 @@ static void print_table(void)
         printf("%-34s %12" PRIu64 "\n", tally_names[i], atomic_load(&tallies[i]));
         kills += i >= T_KILLS_CLIENT && i <= T_KILLS_OTHER ? atomic_load(&tallies[i]) : 0;
     }
+    host_print_growth();
     printf("torture %.1f min: requests %" PRIu64 " swaps %" PRIu64 " kills %" PRIu64 " violations %u\n",
            options.seconds / 60, atomic_load(&tallies[T_REQUESTS]), atomic_load(&tallies[T_SWAPS]),
            kills, atomic_load(&stress_record.count));

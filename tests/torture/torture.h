@@ -265,6 +265,7 @@ void host_check(const struct host *before);
 void host_print_threads(void);
 /* Does the address space grow, from round to round, beyond what it had at first? */
 void host_check_growth(uint32_t rounds);
+void host_print_growth(void);
 /* From now on a signal that is nobody's prints what every thread does before the end. */
 void host_catch_signals(void);
 /* Starts the thread that prints violations, and a line every minute, and ends the program when nothing goes on for a minute. */
