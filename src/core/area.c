@@ -73,8 +73,8 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
 {
     struct antk_core *core = ep->core;
     antk_lock(&core->sweep_lock); /* two bodies of one process may end at once */
-    ANTK_EACH_AREA(core->pool, frame)
-    {
+    for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
+         frame = antk_area_next(core->pool, frame + 1)) {
         if (atomic_load(&ep->pages) == 0)
             break;
         struct antk_area *area = antk_pool_area(core->pool, frame);
@@ -98,9 +98,10 @@ void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
 {
     *areas = 0;
     *pages = 0;
-    ANTK_EACH_AREA(core->pool, frame)
-    if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != 0)
-        ++*areas;
+    for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
+         frame = antk_area_next(core->pool, frame + 1))
+        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) != 0)
+            ++*areas;
     for (uint32_t i = 0; i < core->config.max_processes; i++)
         *pages += atomic_load(&core->endpoints[i].pages);
 }
@@ -157,9 +158,10 @@ void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
 {
     struct antk_core *core = ep->core;
     antk_lock(&core->sweep_lock);
-    ANTK_EACH_AREA(core->pool, frame)
-    if (is_estate(ep, frame, heir))
-        antk_area_drop(ep, frame);
+    for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
+         frame = antk_area_next(core->pool, frame + 1))
+        if (is_estate(ep, frame, heir))
+            antk_area_drop(ep, frame);
     antk_unlock(&core->sweep_lock);
 }
 
@@ -236,8 +238,8 @@ int ant_ica_list(void **areas, size_t capacity, size_t *count)
     struct antk_core *core = self->core;
     struct antk_endpoint *ep = self->endpoint;
     size_t found = 0;
-    ANTK_EACH_AREA(core->pool, frame)
-    {
+    for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
+         frame = antk_area_next(core->pool, frame + 1)) {
         if (!is_here(ep, frame))
             continue;
         if (found < capacity)

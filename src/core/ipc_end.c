@@ -167,10 +167,11 @@ static void drop_untaken(struct antk_endpoint *ep)
 {
     struct antk_core *core = ep->core;
     antk_lock(&core->sweep_lock); /* a new server that has failed may be ending, and sweep what is its own */
-    ANTK_EACH_AREA(core->pool, frame)
-    if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
-        antk_state_of(antk_record(core, frame)) == ANTK_DONE)
-        antk_drop(ep, frame, antk_record(core, frame)->data);
+    for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
+         frame = antk_area_next(core->pool, frame + 1))
+        if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
+            antk_state_of(antk_record(core, frame)) == ANTK_DONE)
+            antk_drop(ep, frame, antk_record(core, frame)->data);
     antk_unlock(&core->sweep_lock);
 }
 

@@ -90,8 +90,6 @@ int antk_area_bring_home(struct antk_pool *pool, const struct antk_window *windo
 struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame);
 /* The first frame at or behind this one at which an area begins, attached or not; ANTK_NO_FRAME: none does. */
 uint32_t antk_area_next(struct antk_pool *pool, uint32_t from);
-#define ANTK_EACH_AREA(pool, frame) \
-    for (uint32_t frame = antk_area_next(pool, 0); (frame) != ANTK_NO_FRAME; frame = antk_area_next(pool, (frame) + 1))
 static inline void *antk_area_address(const struct antk_window *window, uint32_t frame)
 {
     return window->base + (size_t)frame * ANT_PAGE_BYTES;
