@@ -149,6 +149,21 @@ static void check_answer(struct check *c, const struct history_record *r, uint32
                         number, r->actor, version, (unsigned long long)time_ns);
 }
 
+/* The notice comes before any request: none is received between step 3 and step 5. */
+static void check_notice_first(struct check *c, const struct history_record *r)
+{
+    const struct history_service *s = &r->result.service;
+    for (uint32_t i = 1; i < CHECK_VERSIONS; i++) {
+        const struct history_swap *swap = swap_of[i];
+        const struct check_version *served = version_of(c, s->first_version);
+        if (swap && served->function == c->versions[i].function && swap->step_time_ns[3] != 0 &&
+            s->first_time_ns > swap->step_time_ns[3] && s->first_time_ns < swap->step_time_ns[5])
+            check_violation(
+                c, 5, "request %u of client %u was received at %llu ns, after the notice of the swap to version %u",
+                r->result.number, r->actor, (unsigned long long)s->first_time_ns, swap->version);
+    }
+}
+
 void check_swaps(struct check *c)
 {
     uint32_t lives = 0;
@@ -164,5 +179,6 @@ void check_swaps(struct check *c)
         const struct history_service *s = &r->result.service;
         check_answer(c, r, s->first_version, s->first_generation, s->first_time_ns);
         check_answer(c, r, s->reply_version, s->reply_generation, s->reply_time_ns);
+        check_notice_first(c, r);
     }
 }

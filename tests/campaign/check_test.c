@@ -311,6 +311,26 @@ static void the_lowest_ahead_of_a_higher(struct world *w)
     w->high->worked.from_ns = 6099;
 }
 
+static void an_equal_that_jumps_the_queue(struct world *w)
+{
+    w->low->worked.priority = w->high->worked.priority;
+    w->low->worked.from_ns = 6120;
+    w->low->time_ns = 6140;
+    w->low->worked.work_ns = 20;
+    w->high->worked.work_ns = 80;
+}
+
+static void two_at_once(struct world *w)
+{
+    w->low->worked.from_ns += 50;
+    w->low->time_ns += 50;
+}
+
+static void a_request_before_the_notice(struct world *w)
+{
+    w->result[1]->result.service.first_time_ns = 3450;
+}
+
 static void a_refusal_without_cause(struct world *w)
 {
     w->result[1]->kind = HISTORY_REFUSED;
@@ -402,7 +422,12 @@ static const struct {
     {"a long pause", a_long_pause, "promise 5: nobody served for 801 ns"},
     {"late at the top", late_at_the_top, "promise 6: the highest priority woke 1 ns late"},
     {"the lowest ahead of a higher", the_lowest_ahead_of_a_higher,
-     "promise 6: the lowest priority computed"},
+     "promise 6: priority 1 computed at 6000 ns, while 9"},
+    {"an equal that jumps the queue", an_equal_that_jumps_the_queue,
+     "promise 6: priority 9 computed at 6120"},
+    {"two at once", two_at_once, "promise 6: two computed at once"},
+    {"a request before the notice", a_request_before_the_notice,
+     "promise 5: request 1 of client 0 was received"},
     {"a refusal without cause", a_refusal_without_cause,
      "promise 7: request 1 of client 0 was refused without a cause"},
     {"a death without cause", a_death_without_cause, "promise 7: client 0 has ended"},

@@ -61,10 +61,13 @@ static void record_result(struct client *c, struct slot *s)
 static void empty(struct client *c, struct slot *s)
 {
     int rc = 0;
-    if (s->rq->data)
+    if (s->rq->data) {
+        data_wipe(s->rq->data, s->pages);
         AROUND(ROLE_CLIENT, CALL_FREE, c->number, rc, ant_ica_free(s->rq->data));
+    }
     if (rc != 0)
         record_call("ant_ica_free", rc);
+    data_wipe(s->rq, 1);
     AROUND(ROLE_CLIENT, CALL_REQUEST_FREE, c->number, rc, ant_request_free(s->rq));
     if (rc != 0)
         record_call("ant_request_free", rc);
@@ -90,6 +93,8 @@ static int fill(struct client *c, struct slot *s, uint32_t function, bool repeat
         s->pages = 0;
         return rc;
     }
+    if (!data_clear(s->data, s->pages))
+        record_call("bytes of others", 0);
     data_fill(s->data, s->pages, s->rq->cookie);
     s->rq->data = s->data;
     return 0;

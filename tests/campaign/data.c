@@ -27,6 +27,12 @@ void data_work(void *data, uint32_t pages, uint64_t cookie)
         write_page((uint64_t *)data + i * WORDS, pattern(cookie, i, true));
 }
 
+void data_wipe(void *data, uint32_t pages)
+{
+    for (uint32_t i = 0; i < pages; i++)
+        write_page((uint64_t *)data + i * WORDS, 0);
+}
+
 static bool holds(const uint64_t *words, uint64_t value)
 {
     return words[0] == value && words[WORDS / 2] == value && words[WORDS - 1] == value;
@@ -43,4 +49,12 @@ void data_look(const void *data, uint32_t pages, uint64_t cookie, struct history
         else
             seen->foreign_pages++;
     }
+}
+
+bool data_clear(const void *data, uint32_t pages)
+{
+    for (uint32_t i = 0; i < pages; i++)
+        if (!holds((const uint64_t *)data + i * WORDS, 0))
+            return false;
+    return true;
 }

@@ -62,6 +62,7 @@ static int swap(enum role role, uint32_t which, struct ant_program *program,
         (struct history_swapping){program->version, options->force};
     run.open[which] = program->version;
     run.opener[which] = ant_self();
+    run.swaps[which]++;
     int rc = ant_swap(FUNCTION_ID(which), program, options, &report);
     record_swap(which, program->version, &report, rc);
     run.open[which] = 0;

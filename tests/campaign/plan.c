@@ -53,6 +53,9 @@ static void draw_workload(uint64_t *r, struct plan *p)
         p->server_priority[i] = 10 + (int)plan_below(r, 20);
         p->fail_on_death[i] = plan_once_in(r, 4);
     }
+    if (plan_once_in(r, 3)) /* equals */
+        for (uint32_t i = 0; i < PLAN_CLIENTS + 3; i++)
+            *(i < PLAN_CLIENTS ? &p->client_priority[i] : &p->server_priority[i - PLAN_CLIENTS]) = 20;
     p->replacer_priority = plan_once_in(r, 3) ? 8 : 40;
     p->swapper_priority = plan_once_in(r, 3) ? 9 : 38;
     p->tick_ns = 15000 + 1000 * plan_below(r, 40);
@@ -99,7 +102,7 @@ static const struct {
     [ROLE_PLAIN] = {4, {CALL_WORK, CALL_REPLY, CALL_ALLOC, CALL_FREE}},
     [ROLE_ASKING] = {5, {CALL_WORK, CALL_REPLY, CALL_REQUEST_NEW, CALL_SEND, CALL_REQUEST_FREE}},
     [ROLE_DRIVER] = {3, {CALL_WORK, CALL_SLEEP, CALL_REPLY}},
-    [ROLE_NEW] = {3, {CALL_WORK, CALL_ALLOC, CALL_STATE_SET}},
+    [ROLE_NEW] = {4, {CALL_WORK, CALL_ALLOC, CALL_STATE_SET, CALL_SEND}},
     [ROLE_REPLACER] = {5, {CALL_SWAP, CALL_RECEIVE, CALL_MONITOR, CALL_SERVE, CALL_INFO}},
     [ROLE_SWAPPER] = {3, {CALL_SWAP, CALL_SLEEP, CALL_SWAP}},
 };

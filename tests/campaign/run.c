@@ -64,6 +64,7 @@ static int boot(const struct plan *plan)
         .seed = plan->seed | 1,
         .costs = &plan->costs,
         .trace_events = run.trace_fd >= 0 ? 1u << 14 : 0,
+        .shutdown_timeout_ns = (int64_t)(20 * MS),
         .contain_faults = run.contained = true,
     };
     int rc = ant_boot(&config);
@@ -137,12 +138,22 @@ static uint32_t count_ended(uint64_t *ended)
     return count;
 }
 
+/* An id of whoever has ended names nobody, whoever has its place now. */
+static void check_gone(void)
+{
+    struct ant_process_info info;
+    int rc = run.gone ? ant_process_info(run.gone, &info) : -ESRCH;
+    if (rc != -ESRCH)
+        record_call("stale id", rc);
+}
+
 /* Has it ended? Then its place is free. */
 static void bury(enum history_party party, ant_pid *pid)
 {
     int status;
     if (*pid && ant_wait(*pid, 0, &status) == 0) {
         record_ended(party, 0, status);
+        run.gone = *pid;
         *pid = 0;
     }
 }
@@ -156,6 +167,7 @@ static void renew_keepers(uint32_t *replacers)
         create("replacer", run.plan->replacer_priority, replacer_main, ++*replacers, &run.replacer);
     if (!run.swapper && run.live && run.swaps_begun < run.plan->swaps)
         create("swapper", run.plan->swapper_priority, swapper_main, run.swaps_begun, &run.swapper);
+    check_gone();
     for (uint32_t which = 0; which < FUNCTIONS; which++)
         keeper_settle(which);
 }
@@ -293,6 +305,9 @@ bool run_plan(const struct plan *plan, int trace_fd)
     if (clean) {
         ask_last(&replacers);
         end_all(&replacers);
+    } else { /* whoever ticks would make the wait for the others long */
+        stop("idler", run.idler);
+        stop("reaper", run.reaper);
     }
     shut_down();
     return true;

@@ -54,6 +54,9 @@ struct run {
     ant_pid servers[FUNCTIONS];
     ant_pid clients[PLAN_CLIENTS];
     ant_pid replacer, swapper, reaper, idler;
+    ant_pid gone;                /* of a keeper that has ended */
+    uint32_t swaps[FUNCTIONS];   /* that were begun ... */
+    uint32_t notices[FUNCTIONS]; /* ... and given up with the old server's consent */
 
     struct ant_program programs[RUN_PROGRAMS]; /* one for each ant_serve and ant_swap: [version] */
     uint32_t versions;                         /* used so far; 0 is nobody's */
@@ -145,6 +148,10 @@ int work(uint32_t actor, uint64_t work_ns, int priority);
 
 /* ---- data.c: what is in the areas ---- */
 
+/* Is there nothing of others in a new area? */
+bool data_clear(const void *data, uint32_t pages);
+/* Before it is given away: so what is found there later is another's. */
+void data_wipe(void *data, uint32_t pages);
 void data_fill(void *data, uint32_t pages, uint64_t cookie);
 /* As the server writes it. */
 void data_work(void *data, uint32_t pages, uint64_t cookie);

@@ -61,9 +61,29 @@ static int prepare(struct ant_server *self, enum history_fault kind)
     return 0;
 }
 
+/* What it sends before it serves comes to nothing if it fails. */
+static void send_ahead(struct ant_server *self)
+{
+    struct ant_request *ask;
+    void *data;
+    if (self->program->version % 2 != 0 || ant_request_new(FUNCTION_ID(DRIVER), &ask) != 0)
+        return;
+    *body_of(ask) = (struct body){.pages = 0};
+    if (ant_ica_alloc(1, &data) == 0)
+        ask->data = data;
+    int rc;
+    AROUND(ROLE_NEW, CALL_SEND, which_of(self), rc, ant_send(ask));
+    if (rc != 0 && ask->data)
+        ant_ica_free(ask->data);
+    if (rc != 0)
+        ant_request_free(ask);
+}
+
 static int start(struct ant_server *self)
 {
     struct state *state;
+    if (which_of(self) == ASKING)
+        send_ahead(self);
     int rc = prepare(self, HISTORY_START_ERROR);
     if (rc != 0 || self->state)
         return rc;
@@ -180,7 +200,7 @@ static int plain_run(struct ant_server *self)
             continue;
         compute(self, 40 * US);
         rc = ant_swap_accept();
-        if (rc != -ECANCELED)
+        if (rc != -ECANCELED || ++run.notices[PLAIN] > run.swaps[PLAIN])
             record_call("ant_swap_accept", rc);
     }
 }
@@ -221,14 +241,16 @@ static struct ant_request *in_service(uint64_t cookie)
 
 static void asking_result(struct ant_server *self, struct ant_request *ask)
 {
-    struct ant_request *rq = in_service(ask->cookie);
+    struct ant_request *rq = ask->cookie != 0 ? in_service(ask->cookie) : NULL;
     int32_t status = ask->error != 0 || ask->status != 0 ? EIO : 0;
     int rc;
     compute(self, US);
     if (rq)
         finish(self, rq, status);
-    else
+    else if (ask->cookie != 0)
         record_call("request in service", 0);
+    else if (ask->data)
+        ant_ica_free(ask->data); /* it was sent ahead */
     AROUND(ROLE_ASKING, CALL_REQUEST_FREE, which_of(self), rc, ant_request_free(ask));
     if (rc != 0)
         record_call("ant_request_free", rc);

@@ -35,6 +35,7 @@ void totals_violation(struct totals *t, uint64_t seed, const char *text)
     uint32_t at = atomic_fetch_add(&t->violations, 1);
     if (at >= WORKER_VIOLATIONS)
         return;
+    fprintf(stderr, "campaign: violation with seed %llu: %s\n", (unsigned long long)seed, text);
     t->violation[at].seed = seed;
     snprintf(t->violation[at].text, sizeof t->violation[at].text, "%s", text);
 }
@@ -52,7 +53,10 @@ void totals_add(struct totals *t, uint64_t seed, const struct history_verdict *v
         if (v->party[i] < HISTORY_PARTIES)
             atomic_fetch_add(&t->deaths[v->party[i]][v->step[i]], 1);
     }
-    atomic_fetch_add(&t->runs, 1);
+    uint64_t runs = atomic_fetch_add(&t->runs, 1) + 1;
+    if (runs % WORKER_SAYS == 0)
+        fprintf(stderr, "campaign: %llu runs, %llu faults, %u violations\n",
+                (unsigned long long)runs, (unsigned long long)t->faults, t->violations);
     atomic_fetch_add(&t->simulated_ns, v->simulated_ns);
     atomic_fetch_add(&t->requests, v->requests);
     atomic_fetch_add(&t->results, v->results);
@@ -176,7 +180,8 @@ static const char *death_of(int status, char *text, size_t room)
 }
 
 /* One has ended; which? */
-static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uint64_t *seeds)
+static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uint64_t *seeds,
+                          uint32_t *died)
 {
     char text[200];
     int status;
@@ -186,8 +191,10 @@ static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uin
     uint32_t i = 0;
     while (pids[i] != ended)
         i++;
-    if (status != 0)
+    if (status != 0) {
+        ++*died;
         totals_violation(t, atomic_load(&seeds[i]), death_of(status, text, sizeof text));
+    }
     return i;
 }
 
@@ -195,11 +202,13 @@ void workers_run(struct totals *t, uint64_t seed, uint64_t faults, uint32_t jobs
 {
     _Atomic uint64_t *seeds = share(JOBS_MAX * sizeof *seeds);
     pid_t pids[JOBS_MAX] = {0};
-    uint32_t running = 0;
+    uint32_t running = 0, died = 0;
     jobs = jobs < JOBS_MAX ? jobs : JOBS_MAX;
+    bool more;
     fflush(NULL);
     do {
-        bool more = atomic_load(&t->faults) < faults && atomic_load(&t->violations) < WORKER_VIOLATIONS;
+        more = atomic_load(&t->faults) < faults &&
+               atomic_load(&t->violations) < WORKER_VIOLATIONS && died < WORKER_DEATHS;
         for (uint32_t i = 0; more && i < jobs; i++) {
             if (pids[i] != 0)
                 continue;
@@ -213,7 +222,7 @@ void workers_run(struct totals *t, uint64_t seed, uint64_t faults, uint32_t jobs
             running++;
         }
         if (running > 0) {
-            pids[await_one(t, pids, seeds)] = 0;
+            pids[await_one(t, pids, seeds, &died)] = 0;
             running--;
         }
     } while (running > 0 ||

@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 
 #define WORKER_VIOLATIONS 64u
-#define WORKER_LIMIT_S 20u /* for one run, on the wall's clock */
+#define WORKER_SAYS 10000u /* runs, from one word of how far it is to the next */
+#define WORKER_DEATHS 4u   /* of workers are enough */
+#define WORKER_LIMIT_S 15u /* for one run, on the wall's clock */
 
 /* What came of all runs so far; shared by all workers, each count by itself. */
 struct totals {
