@@ -152,7 +152,7 @@ try_without() {
 # evidence SHOWS LOG: the line that shows it, and the first one with the seed that repeats it.
 evidence() {
     local line
-    for line in "$(grep -Em 1 "$1" "$2")" "$(grep -Em 1 'seed' "$2")"; do
+    for line in "$(grep -Em 1 "$1" "$2")" "$(grep -Em 1 'seed [0-9]' "$2")"; do
         [ -z "$line" ] || echo "    ${line:0:180}"
     done | awk '!seen[$0]++'
 }
