@@ -209,13 +209,30 @@ static void settle(uint32_t *replacers)
     }
 }
 
-/* A few questions, to the driver first, whom others need. The last answer counts. */
+static bool all_answer(uint32_t *replacers)
+{
+    bool all = true;
+    for (uint32_t which = FUNCTIONS; which-- > 0;) {
+        bool answers = false;
+        for (int attempt = 0; attempt < 3 && !answers; attempt++) {
+            answers = client_ask_last(which);
+            if (!answers)
+                settle(replacers);
+        }
+        all = all && answers;
+    }
+    return all;
+}
+
+/*
+ * A few questions, to the driver first, whom others need. The last answer counts. Twice, if need be: a successor that was trusted with the areas of the dead,
+ * the whole pool perhaps, frees them when it is first asked.
+ */
 static void ask_last(uint32_t *replacers)
 {
     settle(replacers);
-    for (uint32_t which = FUNCTIONS; which-- > 0;)
-        for (int attempt = 0; attempt < 3 && !client_ask_last(which); attempt++)
-            settle(replacers);
+    if (!all_answer(replacers))
+        all_answer(replacers);
 }
 
 static void stop(const char *what, ant_pid pid)

@@ -258,12 +258,12 @@ static void a_core_without_a_trace_says_so(void **state)
 static void every_event_kind_has_a_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"create", "exit",   "dispatch", "alloc",
-                                        "free",   "send",   "receive",  "reply",
-                                        "result", "cancel", "step",     "rollback"};
-    for (int kind = ANT_EVENT_CREATE; kind <= ANT_EVENT_ROLLBACK; kind++)
+    static const char *const names[] = {"create", "exit",     "dispatch", "alloc",  "free",
+                                        "send",   "receive",  "reply",    "result", "cancel",
+                                        "step",   "rollback", "death"};
+    for (int kind = ANT_EVENT_CREATE; kind <= ANT_EVENT_DEATH; kind++)
         assert_string_equal(ant_event_name((enum ant_event_kind)kind), names[kind]);
-    assert_string_equal(ant_event_name((enum ant_event_kind)(ANT_EVENT_ROLLBACK + 1)), "?");
+    assert_string_equal(ant_event_name((enum ant_event_kind)(ANT_EVENT_DEATH + 1)), "?");
     assert_string_equal(ant_event_name((enum ant_event_kind) - 1), "?");
     assert_string_equal(ant_event_name((enum ant_event_kind)1000000), "?");
 }
