@@ -34,11 +34,6 @@
 
 #define TIMEOUT_NS ((int64_t)(5 * ANT_NS_PER_S))
 
-static struct antk_swap *swap_of(struct antk_candidate *c)
-{
-    return (struct antk_swap *)c; /* its first member */
-}
-
 /* A step is reached: its time, and its event. */
 static uint64_t step(struct antk_swap *s, enum ant_swap_step number)
 {
@@ -142,16 +137,6 @@ static int step_2_create(struct antk_swap *s)
 
 /* ---- 3: the core notifies the old server, and wakes it ---- */
 
-/* Nobody has to come to rest: the server has died. Endpoint's lock held. */
-static void rest_in_peace_locked(struct antk_swap *s)
-{
-    s->old = NULL;
-    s->report.restarted = true;
-    s->report.step = ANT_SWAP_START;
-    s->quiescent_ns = s->c.endpoint->died_ns;
-    atomic_store(&s->at_rest, true);
-}
-
 static void notify_locked(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
@@ -161,7 +146,7 @@ static void notify_locked(struct antk_swap *s)
     antk_ledger_take_locked(ep, &s->at_notice);
     ep->notice = &s->notice;
     if (ep->dead)
-        rest_in_peace_locked(s);
+        antk_swap_rest_in_peace_locked(s);
     if (!old)
         return; /* dead, or just dying */
     s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
@@ -198,38 +183,11 @@ static void step_3_notify(struct antk_swap *s)
 
 /* ---- 4: the old server looks for a swap, before it looks for requests or results ---- */
 
-static struct antk_swap *of_notice(struct antk_notice *notice)
-{
-    return caa_container_of(notice, struct antk_swap, notice);
-}
-
 static void step_4_look(struct antk_notice *notice)
 {
-    struct antk_swap *s = of_notice(notice);
+    struct antk_swap *s = antk_swap_of_notice(notice);
     if (s->report.step_time_ns[ANT_SWAP_LOOK] == 0)
         step(s, ANT_SWAP_LOOK);
-}
-
-/* Instead, the old server has ended. */
-static struct antk_body *old_is_gone(struct antk_notice *notice)
-{
-    struct antk_swap *s = of_notice(notice);
-    uint32_t pending = ANTK_PENDING;
-    if (!atomic_compare_exchange_strong(&s->c.fate, &pending, ANTK_CANCELLED | (uint32_t)ESRCH << 8))
-        return NULL;
-    antk_report_ledger_locked(s);
-    atomic_store(&s->c.undone, true);
-    return s->c.requester;
-}
-
-/* Instead, the old server has died. */
-static struct antk_body *old_has_died(struct antk_notice *notice)
-{
-    struct antk_swap *s = of_notice(notice);
-    if (antk_candidate_fate(&s->c) != ANTK_PENDING || atomic_load(&s->at_rest))
-        return NULL;
-    rest_in_peace_locked(s);
-    return s->c.requester;
 }
 
 /* ---- 5: the old server gives up its loop and wakes the requester ---- */
@@ -279,7 +237,7 @@ int ant_swap_accept(void)
     atomic_store(&self->busy_since_ns, 0);
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
-    struct antk_swap *s = ep->notice ? of_notice(ep->notice) : NULL;
+    struct antk_swap *s = ep->notice ? antk_swap_of_notice(ep->notice) : NULL;
     bool pending = s && antk_candidate_fate(&s->c) == ANTK_PENDING;
     bool killed = (atomic_load(&self->flags) & ANTK_KILLED) != 0; /* it is replaced as a dead one, then */
     bool going_on = pending && !killed &&
@@ -355,7 +313,7 @@ static void step_6_start(struct antk_swap *s)
 /* On the new server's thread: its state comes about, the old one as it is, or transformed. */
 static int prepare(struct antk_candidate *c)
 {
-    struct antk_swap *s = swap_of(c);
+    struct antk_swap *s = antk_swap_of(c);
     struct antk_body *self = antk_self;
     struct antk_machine *machine = self->core->machine;
     if (antk_times_exact(s))
@@ -477,44 +435,13 @@ static void step_10_wake_again(struct antk_swap *s)
 
 static void enroll(struct antk_candidate *c)
 {
-    struct antk_swap *s = swap_of(c);
+    struct antk_swap *s = antk_swap_of(c);
     if (!step_7_register(s) || !step_8_hand_over(s))
         return;
     if (!antk_swap_inherits(s))
         antk_areas_disinherit(c->endpoint, antk_self->incarnation);
     step_9_wake_old(s);
     step_10_wake_again(s);
-}
-
-/* ---- instead: the old server goes on ---- */
-
-static void cancelled(struct antk_candidate *c)
-{
-    struct antk_swap *s = swap_of(c);
-    struct antk_endpoint *ep = c->endpoint;
-    antk_lock(&ep->lock);
-    if (ep->notice == &s->notice)
-        ep->notice = NULL;
-    bool accepted = s->accepted;
-    if (s->old && ep->body == s->old && !accepted && antk_old_is_measured(s)) {
-        atomic_store(&s->old->thread.watched_from_ns, 0);
-        antk_times_of(s->old, &s->old_at_rest);
-        s->old_measured = true;
-    }
-    uint64_t now_ns = antk_now(ep->core->machine);
-    if (s->report.step_time_ns[ANT_SWAP_REGISTER] == 0) /* else they have been noted */
-        antk_report_callbacks_locked(s, now_ns);
-    if (antk_times_exact(s) && antk_swap_begun(s))
-        antk_times_of(c->body, &s->new_after);
-    if (s->notified)
-        antk_report_ledger_locked(s);
-    if (accepted)
-        s->report.blackout_ns = now_ns - s->quiescent_ns;
-    antk_unlock(&ep->lock);
-    if (accepted) {
-        atomic_store(&s->released, true);
-        antk_unpark(ep->core->machine, &s->old->thread);
-    }
 }
 
 /* ---- 11: the swap is over; the requester's call returns ---- */
@@ -587,10 +514,10 @@ static void step_12_exit(struct antk_swap *s)
 
 static void destroy(struct antk_candidate *c)
 {
-    free(swap_of(c));
+    free(antk_swap_of(c));
 }
 
-static const struct antk_candidate_ops swap_ops = {prepare, enroll, cancelled, destroy};
+static const struct antk_candidate_ops swap_ops = {prepare, enroll, antk_swap_cancelled, destroy};
 
 /* Steps 2 to 10, as the requester sees them. */
 static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t start_timeout_ns)
@@ -627,7 +554,7 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     if (s->deadline_ns != ANTK_NEVER)
         s->deadline_ns++; /* a swap that takes as long as that is in time, so the timer must not come before its last step */
     antk_candidate_init(&s->c, &swap_ops, ep, program, self);
-    s->notice = (struct antk_notice){step_4_look, old_is_gone, old_has_died};
+    s->notice = (struct antk_notice){step_4_look, antk_swap_old_ended, antk_swap_old_died};
     s->trust_state = o->trust_state;
     s->force = o->force;
     s->dead_state = ANTK_NO_FRAME;
@@ -682,30 +609,6 @@ int ant_swap(uint32_t function, const struct ant_program *program,
         return -ESRCH;
     antk_contain_learn_program(self->core, program);
     rc = swap_endpoint(self, ep, function, program, o, report);
-    antk_unpin(ep);
-    return rc;
-}
-
-int ant_swap_cancel(uint32_t function)
-{
-    ANTK_ENTER(self);
-    if (!self)
-        return -EPERM;
-    if (function == 0)
-        return -EINVAL;
-    struct antk_endpoint *ep = antk_function_pin(self->core, function);
-    if (!ep)
-        return -ESRCH;
-    antk_lock(&ep->lock);
-    struct antk_candidate *c = ep->swap;
-    if (c)
-        atomic_fetch_add(&c->refs, 1);
-    antk_unlock(&ep->lock);
-    int rc = !c ? -ENOENT : antk_candidate_cancel(c, -ECANCELED) ? 0 : -EALREADY;
-    if (rc == 0)
-        antk_unpark(self->core->machine, &c->requester->thread);
-    if (c)
-        antk_candidate_put(c);
     antk_unpin(ep);
     return rc;
 }

@@ -42,6 +42,25 @@ struct antk_swap {
     uint64_t new_blocked_ns; /* for how long the new server had waited when it began; its processor time all counts */
 };
 
+static inline struct antk_swap *antk_swap_of(struct antk_candidate *c)
+{
+    return (struct antk_swap *)c; /* its first member */
+}
+
+static inline struct antk_swap *antk_swap_of_notice(struct antk_notice *notice)
+{
+    return caa_container_of(notice, struct antk_swap, notice);
+}
+
+/* instead.c; but for the last, with the endpoint's lock held */
+/* Nobody has to come to rest: the server has died. */
+void antk_swap_rest_in_peace_locked(struct antk_swap *s);
+/* Before it has come to rest the old server has ended, or died. */
+struct antk_body *antk_swap_old_ended(struct antk_notice *notice);
+struct antk_body *antk_swap_old_died(struct antk_notice *notice);
+/* It is decided that the old server goes on (or that the dead stays dead). */
+void antk_swap_cancelled(struct antk_candidate *c);
+
 /* state.c */
 /* How the state gets from the old program to the new one: 0 as it is, or by *found. -ENOTSUP: there is no way. */
 int antk_state_plan(const struct ant_program *old, const struct ant_program *new,
