@@ -128,30 +128,25 @@ bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
     return stray;
 }
 
-/* For those who look at frame after frame: an area in this window that is its process's own, and received. */
-static bool is_here(struct antk_endpoint *ep, uint32_t frame)
-{
-    struct antk_area *area = antk_pool_area(ep->core->pool, frame);
-    /* The owner once more: what is queued may leave meanwhile, and is a plain area then, of somebody else or nobody. */
-    return atomic_load(&area->owner) == ep->window.id && received(ep->core, frame) &&
-           !antk_is_a_strays(ep, frame) && atomic_load(&area->owner) == ep->window.id;
-}
-
 /*
- * Under the lock nothing that is queued leaves; what comes meanwhile is CARRIED before it is here. So what is plain or held is what the dead had.
- * Strays are asked for before, because of the order of locks; nobody becomes one now.
+ * For those who look at frame after frame: an area in this window that is its process's own, and received. Under the lock nothing that is queued leaves; what
+ * comes meanwhile is CARRIED before it is here. Strays are asked for before, because of the order of locks; nobody becomes one now.
  */
-static bool is_estate(struct antk_endpoint *ep, uint32_t frame, uint32_t heir)
+static bool is_here(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_area *area = antk_pool_area(ep->core->pool, frame);
     if (atomic_load(&area->owner) != ep->window.id || antk_is_a_strays(ep, frame))
         return false;
     antk_lock(&ep->lock);
-    bool own = atomic_load(&area->owner) == ep->window.id;
-    enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(ep->core, frame)->tag));
-    bool estate = own && (state == ANTK_PLAIN || state == ANTK_HELD) && atomic_load(&area->tag) != heir;
+    bool here = atomic_load(&area->owner) == ep->window.id && received(ep->core, frame);
     antk_unlock(&ep->lock);
-    return estate;
+    return here;
+}
+
+/* What the dead had: their heir has received nothing yet, and nothing is in service. */
+static bool is_estate(struct antk_endpoint *ep, uint32_t frame, uint32_t heir)
+{
+    return is_here(ep, frame) && atomic_load(&antk_pool_area(ep->core->pool, frame)->tag) != heir;
 }
 
 void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
