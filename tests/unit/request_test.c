@@ -68,7 +68,7 @@ static void request_header_is_clear_but_for_function(void **state)
     assert_int_equal(again->payload_bytes, 0);
     assert_int_equal(again->status, 0);
     assert_int_equal(again->error, 0);
-    assert_int_equal(again->reserved[0] | again->reserved[1] | again->reserved[2], 0);
+    assert_int_equal(again->flags | again->reserved[0] | again->reserved[1], 0);
     assert_ok(ant_request_free(again));
 }
 
