@@ -1,4 +1,4 @@
-/* ctest: machines=virtual,other movers=strict,strict-mremap,flat,copy */
+/* ctest: machines=virtual,other movers=strict,strict-mremap,flat,copy long */
 /*
  * Whatever the host may refuse is refused in turn: the Nth allocation, mapping, page move, thread creation, for N from 1 until
  * the scenario meets no refusal any more; once, and from there on for good.

@@ -458,7 +458,7 @@ static void be_stopped_late(void *arg)
     ant_pid stuck = spawn("stuck", 0, be_stuck, NULL);
     assert_soon(atomic_load(&outside) == 1);
     assert_ok(ant_kill(stuck));
-    for (uint32_t tries = 50; tries <= 200; tries += 50) /* then it is given up */
+    for (int tries = 50; tries <= 200; tries += 50) /* then it is given up */
         assert_soon(atomic_load(&others_stops) >= tries);
     ant_pid pid = spawn("stubborn", 0, be_stubborn, NULL);
     assert_soon(atomic_load(&outside) == 2);
