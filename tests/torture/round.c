@@ -172,9 +172,11 @@ static void let_end(void)
             ant_wait(round_now.mayfly[i], ANT_FOREVER, NULL);
         }
     }
-    create_again(&round_now.other[1]); /* the mender: the last one may have been killed */
     for (uint32_t i = 0; i < round_now.clients; i++) {
-        actor_ended(&round_now.client[i], true);
+        while (!actor_ended(&round_now.client[i], false)) {
+            create_again(&round_now.other[1]); /* the mender: it may have been killed, and be about to end only now */
+            STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS));
+        }
     }
     atomic_store(&round_now.mended, true);
     actor_ended(&round_now.other[0], true);
