@@ -57,7 +57,7 @@ struct mortal_plan {
     int (*hook)(struct ant_server *self); /* what `start` does in a swap, before anything else */
     int (*when_stopped)(void);            /* what `stop` does */
     struct ant_server started;            /* by the last start */
-    uint32_t starts, transforms;
+    _Atomic uint32_t starts, transforms;
     uint64_t time_ns;
     _Atomic bool spin;     /* as long as this is set, OP_SPIN spins */
     _Atomic bool spins;    /* it does */
