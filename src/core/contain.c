@@ -141,9 +141,11 @@ void antk_contain_die(int signal)
 void antk_contain_stop(const void *context)
 {
     struct antk_body *self = antk_self;
-    if (self && self != self->core->boot && atomic_load(&self->inside) == 0 && !antk_under_tsan() &&
-        antk_text_interrupted_program(context))
-        antk_check(self);
+    if (self && self != self->core->boot && atomic_load(&self->inside) == 0 &&
+        atomic_load(&self->flags) != 0 && !antk_under_tsan() && antk_text_interrupted_program(context)) {
+        atomic_store(&self->inside, 1); /* the signal may come again, while AddressSanitizer makes ready for the jump */
+        antk_leave(self, -ESHUTDOWN);
+    }
 }
 
 /* ---- stacks ---- */

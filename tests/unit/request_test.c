@@ -486,7 +486,7 @@ static void a_client_that_scribbles_its_header_gets_an_error(void **state)
     rq->data = (void *)UINTPTR_MAX;
     assert_error(puppet_send(client, rq), EFAULT);
     rq->data = NULL;
-    rq->reserved[0] = rq->reserved[1] = rq->reserved[2] = 0xffffffff;
+    rq->flags = rq->reserved[0] = rq->reserved[1] = 0xffffffff;
     rq->status = -1;
     rq->error = -1;
     rq->peer = UINT64_MAX;
