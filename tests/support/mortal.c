@@ -28,9 +28,12 @@ static void answer(struct ant_server *self, struct ant_request *rq)
 
 static void note(struct ant_server *self, const struct ant_request *rq)
 {
-    if (mortal.seen_count >= MORTAL_SEEN)
+    size_t slot = atomic_load(&mortal.seen_count) < MORTAL_SEEN
+                      ? atomic_fetch_add(&mortal.seen_count, 1)
+                      : MORTAL_SEEN;
+    if (slot >= MORTAL_SEEN) /* of several servers, or one that was ended beside its successor */
         return;
-    mortal.seen[mortal.seen_count++] = (struct mortal_request){
+    mortal.seen[slot] = (struct mortal_request){
         .function = rq->function,
         .operation = rq->operation,
         .generation = self->generation,

@@ -64,7 +64,7 @@ struct mortal_plan {
     _Atomic bool left;     /* it has left its loop */
     _Atomic bool ran_on;   /* it has come back from a call after that */
     _Atomic bool lived_on; /* somebody came back from killing himself */
-    size_t seen_count;
+    _Atomic size_t seen_count;
     struct mortal_request seen[MORTAL_SEEN]; /* requests received, in their order */
 };
 extern struct mortal_plan mortal;
