@@ -85,7 +85,8 @@ enum antk_end antk_process_end(struct antk_body *self, int status)
     antk_lock(&ep->lock);
     enum antk_end end = take_body_locked(ep, self);
     antk_unlock(&ep->lock);
-    if (end == ANTK_NOT_ACTING && atomic_load(&self->flags) & ANTK_KILLED)
+    /* Acting or not: if it was killed just then, an old state may have been left to it. */
+    if (atomic_load(&self->flags) & ANTK_KILLED)
         antk_endpoint_retire(self);
     return finish(ep, end, atomic_load(&self->death), status);
 }
