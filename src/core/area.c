@@ -160,7 +160,7 @@ void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
     antk_unlock(&core->sweep_lock);
 }
 
-int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
+int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, bool *request)
 {
     struct antk_core *core = self->core;
     int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);
@@ -171,7 +171,15 @@ int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
     enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, *frame)->tag));
     if (self->candidate && atomic_load(&antk_pool_area(core->pool, *frame)->tag) != self->incarnation)
         return -EPERM; /* the predecessor's */
-    return state == ANTK_PLAIN ? 0 : -EINVAL;
+    *request = state != ANTK_PLAIN;
+    return 0;
+}
+
+int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame)
+{
+    bool request;
+    int rc = antk_find_own(self, address, frame, &request);
+    return rc == 0 && request ? -EINVAL : rc;
 }
 
 /* ---- the calls ---- */

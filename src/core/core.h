@@ -82,6 +82,11 @@ static inline struct antk_record *antk_record(struct antk_core *core, uint32_t f
 }
 
 /*
+ * Finds what the calling process has, and has received, from its address: an area, or a request that it holds or serves. -EPERM also for what is out, or on its way back.
+ * -EFAULT, -EPERM, -EINVAL (inside an area) as in ant_ica_free.
+ */
+int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, bool *request);
+/*
  * Finds a plain area of the calling process from its address, for a call that will free it, hand it on, or make it its state.
  * -EFAULT, -EPERM, -EINVAL as in ant_ica_free.
  */

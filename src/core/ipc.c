@@ -49,13 +49,9 @@ int ant_request_new(uint32_t function, struct ant_request **rq)
 
 int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame)
 {
-    int rc = antk_own_area(self, rq, frame);
-    if (rc == 0)
-        return -EINVAL; /* a plain area */
-    if (rc != -EINVAL)
-        return rc;
-    rc = antk_area_find(self->core->pool, &self->endpoint->window, rq, frame);
-    return rc;
+    bool request;
+    int rc = antk_find_own(self, rq, frame, &request);
+    return rc == 0 && !request ? -EINVAL : rc;
 }
 
 int ant_request_free(struct ant_request *rq)

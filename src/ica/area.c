@@ -269,7 +269,8 @@ static int explain(struct antk_pool *pool, const struct antk_window *window, con
         return -EFAULT;
     if (owner != window->id || (!pool->mover->one_window && id != window->id))
         return -EPERM;
-    return -EINVAL;
+    /* One that begins there has come just now, and was not there when it was looked for. */
+    return address == antk_area_address(window, first) ? -EPERM : -EINVAL;
 }
 
 int antk_area_find(struct antk_pool *pool, const struct antk_window *window, const void *address,
