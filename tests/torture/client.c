@@ -2,8 +2,8 @@
  * Clients. Each draws what to do next and keeps its ledger: what it has out is in its slots, so that a result that fits no slot
  * is one too many, and a slot that is never emptied one too few.
  *
- * Order is seen by the stamp that a request gets when a server takes it for the first time: of two requests of one client to one
- * function, the one sent later has the later stamp, whatever died meanwhile.
+ * Order is seen by the stamps that a request gets when a server takes it, and when it takes it again after a death: of two requests of one client
+ * to one function, the one sent later has the later stamps, whatever died meanwhile.
  */
 #include "torture.h"
 
@@ -20,7 +20,7 @@ struct slot {
 };
 
 struct stamp {
-    uint64_t sequence, first;
+    uint64_t sequence, first, again;
 };
 
 static struct client {
@@ -150,20 +150,28 @@ static void client_refused(struct client *client, struct slot *slot, int error)
 
 /* --- Results ----------------------------------------------------------------------------------------------------------- */
 
+static bool in_order(const struct stamp *one, const struct stamp *other)
+{
+    bool before = one->sequence < other->sequence;
+
+    return (one->first < other->first) == before &&
+           (one->again == 0 || other->again == 0 || (one->again < other->again) == before);
+}
+
 /* Promise 2. */
-static void check_order(struct client *client, const struct slot *slot, uint64_t first)
+static void check_order(struct client *client, const struct slot *slot, const struct order *order)
 {
     struct stamp *recent = client->recent[index_of(slot->function)];
+    struct stamp now = {slot->sequence, order->first, order->again};
 
     for (uint32_t i = 0; i < RECENT; i++) {
-        STRESS_CHECK(recent[i].sequence == 0 ||
-                         (recent[i].sequence < slot->sequence) == (recent[i].first < first),
+        STRESS_CHECK(recent[i].sequence == 0 || in_order(&now, &recent[i]),
                      "client %u, function %u: request %" PRIu64 " was taken at %" PRIu64
-                     ", request %" PRIu64 " at %" PRIu64,
-                     client->actor->number, slot->function, slot->sequence, first,
-                     recent[i].sequence, recent[i].first);
+                     ", again at %" PRIu64 "; request %" PRIu64 " at %" PRIu64 ", again at %" PRIu64,
+                     client->actor->number, slot->function, now.sequence, now.first, now.again,
+                     recent[i].sequence, recent[i].first, recent[i].again);
     }
-    recent[slot->sequence % RECENT] = (struct stamp){slot->sequence, first};
+    recent[slot->sequence % RECENT] = now;
 }
 
 /* The server has answered: is it all that it must be? */
@@ -198,7 +206,7 @@ static void check_answer(struct client *client, struct slot *slot)
                      model_matches(slot->data, slot->order.pages, slot->order.key, true),
                  "client %u: wrong bytes in an answer, function %u operation %u cookie %" PRIx64,
                  number, slot->function, slot->operation, slot->cookie);
-    check_order(client, slot, order->first);
+    check_order(client, slot, order);
 }
 
 /* The core has answered in the server's stead: had it a reason to? */

@@ -180,9 +180,14 @@ static void leave_traces(void)
     }
     ant_function_add(FN_NOBODY + 1);
     for (int i = 0; i < 2 && ant_request_new(FN_DRIVER, &rq) == 0; i++) {
-        *order_of(rq) = (struct order){0};
+        *order_of(rq) = (struct order){.key = round_draw(), .pages = 1};
         rq->operation = OP_STORE;
-        if (i == 0) {
+        if (ant_ica_alloc(1, &rq->data) == 0) {
+            model_fill(rq->data, 1, order_of(rq)->key);
+        } else {
+            order_of(rq)->pages = 0;
+        }
+        if (round_one_in(2)) {
             ant_send(rq);
         } else {
             ant_call(rq, (int64_t)(round_draw() % 300000));

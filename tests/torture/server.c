@@ -232,6 +232,8 @@ static struct order *take(struct ant_request *rq)
 
     if (order->first == 0) {
         order->first = atomic_fetch_add(&stamps, 1) + 1;
+    } else {
+        order->again = atomic_fetch_add(&stamps, 1) + 1;
     }
     order->taken++;
     STRESS_CHECK(order->taken == 1 || (order->taken == 2 && (rq->flags & ANT_REPEATABLE)),

@@ -166,6 +166,7 @@ enum mishap {
 struct order {
     uint64_t key;   /* of the pattern in the data area */
     uint64_t first; /* when it was first taken, on the clock of all servers; 0: not yet */
+    uint64_t again; /* when it was taken again */
     uint32_t pages;
     uint32_t taken;  /* how often */
     uint32_t worn;   /* an errand: what it carries may have been answered before, in part */
