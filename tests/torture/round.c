@@ -159,6 +159,37 @@ static bool mends(const struct actor *actor)
     return actor->kind == ACTOR_MENDER || actor->kind == ACTOR_WARDEN;
 }
 
+/* One more request: whoever has come after the dead frees what they have left. False: nobody answers it just now. */
+static bool ask(uint32_t function)
+{
+    struct ant_request *rq;
+
+    if (ant_request_new(function, &rq) != 0) {
+        return false;
+    }
+    *order_of(rq) = (struct order){0};
+    rq->operation = OP_STORE;
+    int error = ant_call(rq, ANT_FOREVER);
+    STRESS_OK(ant_request_free(rq));
+    return error == 0;
+}
+
+/* A server that nobody asks anything has its state, and nothing else, as soon as all are through that it had to do with. */
+static void check_server_pages(uint32_t function)
+{
+    struct ant_process_info info = {0};
+    ant_pid pid;
+
+    for (uint32_t i = 0; i < LEFT_OVER_TRIES && info.pages != SERVER_PAGES; i++) {
+        if (!ask(function) || ant_lookup(function, &pid) != 0 ||
+            ant_process_info(pid, &info) != 0 || info.pages != SERVER_PAGES) {
+            STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS / 2));
+        }
+    }
+    STRESS_CHECK(info.pages == SERVER_PAGES, "the server of function %u has %zu pages, not %u",
+                 function, info.pages, SERVER_PAGES);
+}
+
 /* Those who wait for what a dead server has queued need those who mend. */
 static void let_end(void)
 {
@@ -177,6 +208,9 @@ static void let_end(void)
             create_again(&round_now.other[1]); /* the mender: it may have been killed, and be about to end only now */
             STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS));
         }
+    }
+    for (uint32_t i = 0; i < round_now.servers; i++) {
+        check_server_pages(FN_SERVER + i);
     }
     atomic_store(&round_now.mended, true);
     actor_ended(&round_now.other[0], true);

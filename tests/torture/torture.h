@@ -202,6 +202,8 @@ struct server *server_of(uint32_t function);
 /* Programs. `which` is any number. */
 const struct ant_program *server_program(uint64_t which);
 const struct ant_program *driver_program(uint64_t which);
+/* Of a server's state, and what that points to. */
+#define SERVER_PAGES 3u
 /* For servers that fail after a while: the callbacks, and the layout, of a program that does not. */
 void serve_request(struct ant_server *self, struct ant_request *rq);
 void serve_result(struct ant_server *self, struct ant_request *errand);
