@@ -192,6 +192,7 @@ static void stop_server(uint32_t function)
                      "ant_stop of a server: %s", ant_strerror(error));
         tally(T_STOPS);
     }
+    atomic_store(&server->unsettled, true); /* it may yet be about to end, whoever has settled meanwhile */
     server_attempted(server);
 }
 
