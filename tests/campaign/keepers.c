@@ -131,6 +131,7 @@ int swapper_main(void *first)
 
 struct replacer {
     uint64_t random;
+    bool stopped; /* it was asked to end */
     struct ant_request *monitors[FUNCTIONS];
     bool lent[FUNCTIONS];
     uint32_t generation[FUNCTIONS]; /* of the server when the monitor was lent */
@@ -165,6 +166,7 @@ static bool told(struct replacer *r, int64_t timeout_ns)
 {
     struct ant_message message;
     int rc = ant_receive(&message, timeout_ns);
+    r->stopped = rc == 0 && message.kind == ANT_STOP;
     if (rc != 0 || message.kind != ANT_RESULT)
         return false;
     for (uint32_t which = 0; which < FUNCTIONS; which++)
@@ -227,15 +229,16 @@ int replacer_main(void *number)
 {
     struct replacer r = {.random =
                              plan_mix(run.plan->seed ^ plan_mix(3000 + (uint64_t)(uintptr_t)number))};
-    while (!run.ending) {
+    while (!run.ending && !r.stopped) {
         for (uint32_t which = 0; which < FUNCTIONS; which++)
             lend(&r, which);
         before(ROLE_REPLACER, CALL_RECEIVE, FUNCTIONS);
         told(&r, (int64_t)(200 * US));
         after(ROLE_REPLACER, CALL_RECEIVE, FUNCTIONS);
-        for (uint32_t which = 0; which < FUNCTIONS; which++)
+        for (uint32_t which = 0; which < FUNCTIONS && !r.stopped; which++)
             mend(&r, which);
     }
-    check_monitors(&r);
+    if (!r.stopped)
+        check_monitors(&r);
     return 0;
 }

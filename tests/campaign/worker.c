@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- what is shared ---- */
@@ -149,13 +150,19 @@ static void bind_to(uint32_t number)
     sched_setaffinity(0, sizeof one, &one);
 }
 
+/* Until enough was reached, or more than enough is wrong. */
+static bool goes_on(struct totals *t, uint64_t faults)
+{
+    return t->faults < faults && t->violations < WORKER_VIOLATIONS && t->lost < WORKER_DEATHS;
+}
+
 /* now: the seed of the run that goes on. */
 static void work_on(struct totals *t, _Atomic uint64_t *now, uint64_t seed, uint64_t faults)
 {
     struct history_verdict verdict;
     struct plan plan;
     int checker = start_checker();
-    while (atomic_load(&t->faults) < faults && atomic_load(&t->violations) < WORKER_VIOLATIONS) {
+    while (goes_on(t, faults)) {
         uint64_t number = atomic_fetch_add(&t->next_run, 1);
         uint64_t own = plan_mix(seed * UINT64_C(0x9e3779b97f4a7c15) + number) >> 16; /* short enough to type */
         atomic_store(now, own);
@@ -179,20 +186,39 @@ static const char *death_of(int status, char *text, size_t room)
     return text;
 }
 
-/* One has ended; which? */
-static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uint64_t *seeds,
-                          uint32_t *died)
+/* A worker whose memory is spoilt may not even die of its own alarm: whoever is at one run for too long is ended. */
+static void end_the_hung(const pid_t *pids, const _Atomic uint64_t *seeds, uint64_t *seen, time_t *since)
 {
+    for (uint32_t i = 0; i < JOBS_MAX; i++) {
+        uint64_t seed = atomic_load(&seeds[i]);
+        if (pids[i] == 0 || seed != seen[i] || since[i] == 0) {
+            seen[i] = seed;
+            since[i] = time(NULL);
+        } else if (time(NULL) - since[i] > (time_t)WORKER_LIMIT_S + 5) {
+            kill(pids[i], SIGKILL);
+        }
+    }
+}
+
+/* One has ended; which? */
+static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uint64_t *seeds)
+{
+    uint64_t seen[JOBS_MAX] = {0};
+    time_t since[JOBS_MAX] = {0};
     char text[200];
     int status;
-    pid_t ended = wait(&status);
+    pid_t ended;
+    while ((ended = waitpid(-1, &status, WNOHANG)) == 0) {
+        end_the_hung(pids, seeds, seen, since);
+        usleep(20000);
+    }
     if (ended < 0)
-        die("wait");
+        die("waitpid");
     uint32_t i = 0;
     while (pids[i] != ended)
         i++;
     if (status != 0) {
-        ++*died;
+        atomic_fetch_add(&t->lost, 1);
         totals_violation(t, atomic_load(&seeds[i]), death_of(status, text, sizeof text));
     }
     return i;
@@ -202,13 +228,12 @@ void workers_run(struct totals *t, uint64_t seed, uint64_t faults, uint32_t jobs
 {
     _Atomic uint64_t *seeds = share(JOBS_MAX * sizeof *seeds);
     pid_t pids[JOBS_MAX] = {0};
-    uint32_t running = 0, died = 0;
+    uint32_t running = 0;
     jobs = jobs < JOBS_MAX ? jobs : JOBS_MAX;
     bool more;
     fflush(NULL);
     do {
-        more = atomic_load(&t->faults) < faults &&
-               atomic_load(&t->violations) < WORKER_VIOLATIONS && died < WORKER_DEATHS;
+        more = goes_on(t, faults);
         for (uint32_t i = 0; more && i < jobs; i++) {
             if (pids[i] != 0)
                 continue;
@@ -222,11 +247,10 @@ void workers_run(struct totals *t, uint64_t seed, uint64_t faults, uint32_t jobs
             running++;
         }
         if (running > 0) {
-            pids[await_one(t, pids, seeds, &died)] = 0;
+            pids[await_one(t, pids, seeds)] = 0;
             running--;
         }
-    } while (running > 0 ||
-             (atomic_load(&t->faults) < faults && atomic_load(&t->violations) < WORKER_VIOLATIONS));
+    } while (running > 0 || more);
     munmap(seeds, JOBS_MAX * sizeof *seeds);
 }
 

@@ -19,6 +19,7 @@ struct totals {
     _Atomic uint64_t reached[HISTORY_FAULTS], recovered[HISTORY_FAULTS], clean_errors[HISTORY_FAULTS];
     _Atomic uint64_t deaths[HISTORY_PARTIES][HISTORY_STEPS]; /* [0]: while no swap went on */
     _Atomic uint32_t violations;
+    _Atomic uint32_t lost; /* workers that have died */
     struct {
         uint64_t seed;
         char text[sizeof((struct history_verdict *)0)->text];
