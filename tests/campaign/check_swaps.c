@@ -2,6 +2,7 @@
 #include "check.h"
 
 static const struct history_swap *swap_of[CHECK_VERSIONS];
+static uint32_t received_late[CHECK_VERSIONS]; /* after the notice of the swap to this version */
 
 static struct check_version *version_of(struct check *c, uint32_t version)
 {
@@ -149,15 +150,19 @@ static void check_answer(struct check *c, const struct history_record *r, uint32
                         number, r->actor, version, (unsigned long long)time_ns);
 }
 
-/* The notice comes before any request: none is received between step 3 and step 5. */
+/*
+ * The notice comes before any request: at most one is received between steps 3 and 5, the one that the old server had in hand already (it says so
+ * a little later, if starting on it wakes the core's watchdog).
+ */
 static void check_notice_first(struct check *c, const struct history_record *r)
 {
     const struct history_service *s = &r->result.service;
+    uint32_t function = version_of(c, s->first_version)->function;
     for (uint32_t i = 1; i < CHECK_VERSIONS; i++) {
         const struct history_swap *swap = swap_of[i];
-        const struct check_version *served = version_of(c, s->first_version);
-        if (swap && served->function == c->versions[i].function && swap->step_time_ns[3] != 0 &&
-            s->first_time_ns > swap->step_time_ns[3] && s->first_time_ns < swap->step_time_ns[5])
+        if (swap && function == c->versions[i].function && swap->step_time_ns[3] != 0 &&
+            s->first_time_ns > swap->step_time_ns[3] && s->first_time_ns < swap->step_time_ns[5] &&
+            ++received_late[i] > 1)
             check_violation(
                 c, 5, "request %u of client %u was received at %llu ns, after the notice of the swap to version %u",
                 r->result.number, r->actor, (unsigned long long)s->first_time_ns, swap->version);
@@ -169,6 +174,7 @@ void check_swaps(struct check *c)
     uint32_t lives = 0;
     memset(c->versions, 0, sizeof c->versions);
     memset(swap_of, 0, sizeof swap_of);
+    memset(received_late, 0, sizeof received_late);
     for (uint32_t i = 0; i < c->count; i++)
         learn(c, c->records[i], &lives);
     check_generations(c);
