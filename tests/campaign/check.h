@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define CHECK_VERSIONS 256u
+#define CHECK_VERSIONS 512u
 #define CHECK_FUNCTIONS 3u
 #define CHECK_FUNCTION_FIRST 100u
 #define CHECK_RECORDS 200000u

@@ -148,12 +148,12 @@ static void lend(struct replacer *r, uint32_t which)
                ant_request_new(FUNCTION_ID(which), &r->monitors[which]));
     if (rc != 0)
         return;
-    struct ant_process_info info = {0};
+    before(ROLE_REPLACER, CALL_MONITOR, which);
+    struct ant_process_info info = {0}; /* after whatever strikes here: a swap may have come between */
     r->pid[which] = run.servers[which];
     if (ant_process_info(r->pid[which], &info) != 0)
         return;
     r->generation[which] = info.generation;
-    before(ROLE_REPLACER, CALL_MONITOR, which);
     rc = ant_monitor(r->monitors[which], FUNCTION_ID(which));
     r->lent[which] = rc == 0;
     after(ROLE_REPLACER, CALL_MONITOR, which);
@@ -199,8 +199,10 @@ static void mend(struct replacer *r, uint32_t which)
     AROUND(ROLE_REPLACER, CALL_INFO, which, rc, ant_lookup(FUNCTION_ID(which), &pid));
     if (rc == -ESRCH) {
         before(ROLE_REPLACER, CALL_SERVE, which);
-        keeper_serve(which);
+        rc = keeper_serve(which);
         after(ROLE_REPLACER, CALL_SERVE, which);
+        if (rc != 0)
+            ant_sleep(ant_now() + MS); /* the pool is exhausted, say: not at once again */
         return;
     }
     if (rc != 0)

@@ -25,7 +25,7 @@ enum {
 #define US ANT_NS_PER_US
 #define MS ANT_NS_PER_MS
 
-#define RUN_PROGRAMS 128u
+#define RUN_PROGRAMS 512u
 #define RUN_DUE 16u
 
 /* A fault that was put off. */
