@@ -166,12 +166,16 @@ static void on_stop(int signal, siginfo_t *info, void *context)
         pass_on(other, signal, info, context);
 }
 
-/* Puts our handler before whatever is there, unless that is ours. */
+/*
+ * Puts our handler before whatever is there, unless that is ours. While it runs, nobody is stopped: a handler that has interrupted
+ * the C library must not be jumped out of because its own text is the program's.
+ */
 static void install(struct chained *chained)
 {
     struct sigaction present, ours = {.sa_sigaction = chained->handler,
                                       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
     sigemptyset(&ours.sa_mask);
+    sigaddset(&ours.sa_mask, ANTK_STOP_SIGNAL);
     if (sigaction(chained->signal, NULL, &present) == 0 && present.sa_sigaction != chained->handler) {
         chained->before = present;
         sigaction(chained->signal, &ours, NULL);
