@@ -63,6 +63,20 @@ bool antk_old_is_measured(struct antk_swap *s)
     return s->old && s->old != s->c.requester && s->activity != ANTK_IDLE;
 }
 
+void antk_report_notice_cost(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    uint64_t cost_ns = ep->core->costs.step_ns[ANT_SWAP_NOTIFY];
+    if (cost_ns == 0)
+        return;
+    antk_lock(&ep->lock);
+    if (ep->body && ep->body == s->old && !s->accepted && antk_old_is_measured(s)) {
+        uint64_t waited_ns = antk_blocked_ns(s->old) - s->old_at_notice.blocked_ns;
+        s->notice_ns = waited_ns < cost_ns ? waited_ns : cost_ns;
+    }
+    antk_unlock(&ep->lock);
+}
+
 void antk_report_new_times(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
@@ -144,8 +158,8 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
         for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
             work_ns[activity] =
                 cpu_between(&s->old_at_notice, &s->old_at_rest, (enum antk_activity)activity);
-        work_ns[s->activity] +=
-            work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns - s->old_at_notice.blocked_ns;
+        work_ns[s->activity] += work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns -
+                                s->old_at_notice.blocked_ns - s->notice_ns;
     }
     if (s->accepted && s->old != s->c.requester)
         base_ns += s->old_costs_ns;

@@ -30,13 +30,40 @@ int antk_state_plan(const struct ant_program *old, const struct ant_program *new
     return way ? 0 : -ENOTSUP;
 }
 
-void antk_state_show(struct antk_body *self, uint32_t frame)
+static void show(struct antk_body *self, uint32_t frame)
 {
     struct antk_endpoint *ep = self->endpoint;
     bool some = frame != ANTK_NO_FRAME;
     self->server.state = some ? antk_area_address(&ep->window, frame) : NULL;
     self->server.state_bytes =
         some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
+}
+
+int antk_state_prepare(struct antk_candidate *c)
+{
+    struct antk_swap *s = antk_swap_of(c);
+    struct antk_body *self = antk_self;
+    struct antk_machine *machine = self->core->machine;
+    if (antk_times_exact(s))
+        s->new_blocked_ns = antk_blocked_ns(self);
+    if (s->report.restarted)
+        self->server.reason = ANT_START_RESTART;
+    bool inherits = antk_swap_inherits(s);
+    show(self, inherits ? c->endpoint->state : ANTK_NO_FRAME);
+    if (inherits && s->transformer.transform) {
+        void *state = NULL;
+        atomic_store(&s->transformer_time_ns, antk_now(machine));
+        antk_go_outside(self);
+        int rc = s->transformer.transform(&self->server, self->server.state,
+                                          self->server.state_bytes, &state);
+        antk_come_back(self);
+        if (rc == 0)
+            rc = ant_state_set(state);
+        if (rc != 0)
+            return rc;
+    }
+    atomic_store(&s->start_time_ns, antk_now(machine));
+    return 0;
 }
 
 void antk_state_free_old(struct antk_swap *s)

@@ -173,8 +173,10 @@ static void step_3_notify(struct antk_swap *s)
     if (wake)
         ep->receiving = false;
     antk_unlock(&ep->lock);
-    if (going_on)
+    if (going_on) {
         spend(s, ANT_SWAP_NOTIFY);
+        antk_report_notice_cost(s);
+    }
     if (wake)
         antk_unpark(ep->core->machine, &old->thread);
     if (ended)
@@ -308,34 +310,6 @@ static void step_6_start(struct antk_swap *s)
     step(s, ANT_SWAP_START);
     spend(s, ANT_SWAP_START);
     antk_candidate_go(&s->c);
-}
-
-/* On the new server's thread: its state comes about, the old one as it is, or transformed. */
-static int prepare(struct antk_candidate *c)
-{
-    struct antk_swap *s = antk_swap_of(c);
-    struct antk_body *self = antk_self;
-    struct antk_machine *machine = self->core->machine;
-    if (antk_times_exact(s))
-        s->new_blocked_ns = antk_blocked_ns(self);
-    if (s->report.restarted)
-        self->server.reason = ANT_START_RESTART;
-    bool inherits = antk_swap_inherits(s);
-    antk_state_show(self, inherits ? c->endpoint->state : ANTK_NO_FRAME);
-    if (inherits && s->transformer.transform) {
-        void *state = NULL;
-        atomic_store(&s->transformer_time_ns, antk_now(machine));
-        antk_go_outside(self);
-        int rc = s->transformer.transform(&self->server, self->server.state,
-                                          self->server.state_bytes, &state);
-        antk_come_back(self);
-        if (rc == 0)
-            rc = ant_state_set(state);
-        if (rc != 0)
-            return rc;
-    }
-    atomic_store(&s->start_time_ns, antk_now(machine));
-    return 0;
 }
 
 static void await_enrolment(struct antk_swap *s, int64_t timeout_ns)
@@ -517,7 +491,8 @@ static void destroy(struct antk_candidate *c)
     free(antk_swap_of(c));
 }
 
-static const struct antk_candidate_ops swap_ops = {prepare, enroll, antk_swap_cancelled, destroy};
+static const struct antk_candidate_ops swap_ops = {antk_state_prepare, enroll, antk_swap_cancelled,
+                                                   destroy};
 
 /* Steps 2 to 10, as the requester sees them. */
 static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t start_timeout_ns)

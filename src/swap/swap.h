@@ -37,6 +37,7 @@ struct antk_swap {
     struct antk_ledger at_notice;
     enum antk_activity activity; /* of the old server at the notice */
     bool old_measured;           /* old_at_rest is taken */
+    uint64_t notice_ns;          /* of what the old server waited after the notice, the requester's step 3 */
     uint64_t old_costs_ns;       /* what the old server's own steps cost, once it has given up its loop */
     struct antk_times requester_before, old_at_notice, old_at_rest, new_after;
     uint64_t new_blocked_ns; /* for how long the new server had waited when it began; its processor time all counts */
@@ -65,8 +66,8 @@ void antk_swap_cancelled(struct antk_candidate *c);
 /* How the state gets from the old program to the new one: 0 as it is, or by *found. -ENOTSUP: there is no way. */
 int antk_state_plan(const struct ant_program *old, const struct ant_program *new,
                     const struct ant_swap_options *options, struct ant_transformer *found);
-/* The new server, on its own thread, is to see the area at this frame (or none) as its state. */
-void antk_state_show(struct antk_body *self, uint32_t frame);
+/* In step 6, on the new server's thread: its state comes about, the old one as it is, or transformed, or none. */
+int antk_state_prepare(struct antk_candidate *c);
 /* After the commit: the state that was transformed is nobody's any more. If an earlier swap's transformer hangs in it, it is freed with that one's own. */
 void antk_state_free_old(struct antk_swap *s);
 
@@ -81,6 +82,8 @@ uint64_t antk_blocked_ns(struct antk_body *body);
  * taken by itself, while nobody serves, but by the requester when all is over: antk_report_new_times.
  */
 bool antk_times_exact(struct antk_swap *s);
+/* After step 3: while the old server waits, what that costs runs on; it is the requester's, and not the old one's wait as well. */
+void antk_report_notice_cost(struct antk_swap *s);
 /* Was the old server at work when it was notified, and is it not the requester itself? */
 bool antk_old_is_measured(struct antk_swap *s);
 /* Does the new server get the state and the areas of the old one? A dead one's only if they are trusted. */
