@@ -14,6 +14,7 @@
 
 #define SWAPS 6000u
 #define LIMIT_NS INT64_C(150000)
+#define SENDINGS 100000u
 #define MAYFLY_STATUS 4711
 
 static struct ant_program racing; /* model_programs[0], but for its start */
@@ -299,11 +300,54 @@ static void a_core_that_ends_at_any_instant_leaves_no_thread(void **unused)
     stress_assert_clean();
 }
 
+/* ---- a request that comes back while its client errs ---- */
+
+static void answer(struct ant_server *self, struct ant_request *rq)
+{
+    (void)self;
+    STRESS_OK(ant_reply(rq, 0));
+}
+
+static const struct ant_program answering = {
+    .abi = ANT_ABI, .version = 1, .name = "answering", .request = answer};
+
+/* What is out stays out until it is received, at whatever instant of its way back the client tries to use it. */
+static void what_is_out_cannot_be_used_while_its_result_arrives(void **unused)
+{
+    (void)unused;
+    struct ant_server_options above = {.priority = MODEL_SERVER_PRIORITY};
+    struct ant_request *rq;
+    ant_pid pid;
+    bool out = true;
+
+    stress_boot(&(struct ant_config){
+        .pool_bytes = 2 << 20, .max_processes = 4, .priority = MODEL_LOW_CLIENT_PRIORITY});
+    STRESS_OK(ant_serve(FN_BUSY, &answering, &above, &pid));
+    STRESS_OK(ant_request_new(FN_BUSY, &rq));
+    for (uint32_t i = 0; i < stress_size(SENDINGS, 2000) && out; i++) {
+        struct ant_process_info info;
+        struct ant_message result = {.request = NULL};
+        STRESS_OK(ant_send(rq));
+        do {
+            int freed = ant_request_free(rq);
+            out = freed == -EPERM;
+            STRESS_CHECK(out, "ant_request_free of a request that is out: %s", ant_strerror(freed));
+            STRESS_OK(ant_process_info(ant_self(), &info));
+        } while (info.queued_results == 0 && out);
+        STRESS_CHECK(!out || (ant_receive(&result, 0) == 0 && result.request == rq), "no result is there");
+    }
+    STRESS_CHECK(!out || ant_request_free(rq) == 0, "the request is not the client's again");
+    STRESS_OK(ant_stop(pid, ANT_FOREVER, NULL));
+    stress_shutdown();
+    stress_assert_clean();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_servers_that_are_given_up_at_any_instant_harm_nobody),
         cmocka_unit_test(a_core_that_ends_at_any_instant_leaves_no_thread),
+        cmocka_unit_test(what_is_out_cannot_be_used_while_its_result_arrives),
     };
 
     if (pthread_key_create(&thread_end, note_thread_end) != 0) {
