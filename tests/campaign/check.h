@@ -30,6 +30,7 @@ struct check_version {
     uint32_t function;
     uint32_t generation;
     uint64_t commit_ns; /* a server that was created serves from here on, or a little later */
+    bool anew;          /* it is a server that was created, if it ever served */
     uint32_t life;      /* counts servers of that function that were created anew */
 };
 

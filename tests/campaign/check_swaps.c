@@ -86,6 +86,7 @@ static void learn(struct check *c, const struct history_record *r, uint32_t *liv
         v->fate = CHECK_UNKNOWN;
         v->function = r->actor;
         v->commit_ns = r->time_ns;
+        v->anew = r->swapping.anew != 0;
         break;
     case HISTORY_SERVED:
         v = version_of(c, r->served.version);
@@ -101,7 +102,7 @@ static void learn(struct check *c, const struct history_record *r, uint32_t *liv
     }
 }
 
-/* The next program of the same function that is known to have served, and whether one that may have is between. */
+/* The next program of the same function that is known to have served. */
 static const struct check_version *next_of(struct check *c, const struct check_version *v)
 {
     const struct check_version *next = NULL;
@@ -114,13 +115,25 @@ static const struct check_version *next_of(struct check *c, const struct check_v
     return next;
 }
 
+/* Between two programs, may a server have been created anew by somebody who did not live to tell? */
+static bool one_untold(struct check *c, const struct check_version *v, const struct check_version *next)
+{
+    for (uint32_t i = 1; i < CHECK_VERSIONS; i++) {
+        const struct check_version *w = &c->versions[i];
+        if (w->fate == CHECK_UNKNOWN && w->anew && w->function == v->function &&
+            w->commit_ns >= v->commit_ns && w->commit_ns <= next->commit_ns)
+            return true;
+    }
+    return false;
+}
+
 /* In a server's life, each program that served had a higher generation than the one before. */
 static void check_generations(struct check *c)
 {
     for (uint32_t i = 1; i < CHECK_VERSIONS; i++) {
         const struct check_version *v = &c->versions[i];
         const struct check_version *next = v->fate == CHECK_COMMITTED ? next_of(c, v) : NULL;
-        if (next && next->life == 0 && next->generation <= v->generation)
+        if (next && next->life == 0 && next->generation <= v->generation && !one_untold(c, v, next))
             check_violation(c, 4, "generation %u of function %u came after %u", next->generation,
                             v->function, v->generation);
     }

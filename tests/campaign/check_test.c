@@ -465,6 +465,22 @@ static void one_request_in_hand_is_no_violation(void **state)
     assert_string_equal(judge(&w).text, "");
 }
 
+static void a_server_made_by_one_who_did_not_live_to_tell_is_no_violation(void **state)
+{
+    struct world w;
+    (void)state;
+    make(&w);
+    struct history_service *service = &w.result[2]->result.service;
+    w.swap->swap.generation = service->first_generation = service->reply_generation = 1;
+    w.low->kind = HISTORY_SWAPPING;
+    w.low->time_ns = 2500;
+    w.low->actor = w.swap->actor;
+    w.low->swapping = (struct history_swapping){.version = 5};
+    assert_string_not_equal(judge(&w).text, "");
+    w.low->swapping.anew = true;
+    assert_string_equal(judge(&w).text, "");
+}
+
 /* A fault counts once it was met; whether it ended well depends on what came after it. */
 static void faults_are_told_apart(void **state)
 {
@@ -500,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_good_history_breaks_no_promise),
         cmocka_unit_test(each_wrong_history_is_found_out),
         cmocka_unit_test(one_request_in_hand_is_no_violation),
+        cmocka_unit_test(a_server_made_by_one_who_did_not_live_to_tell_is_no_violation),
         cmocka_unit_test(faults_are_told_apart),
     };
     return cmocka_run_group_tests(tests, start_checker, end_checker);

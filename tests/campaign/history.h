@@ -22,7 +22,7 @@ enum history_kind {
     HISTORY_WITHDRAWN, /* a request came back without one */
     HISTORY_PROBE,     /* a client has looked at an area that it has sent */
     HISTORY_ENDED,     /* a process has ended: ant_wait has told */
-    HISTORY_SWAPPING,  /* ant_swap is about to be called */
+    HISTORY_SWAPPING,  /* ant_swap, or ant_serve, is about to be called */
     HISTORY_SWAP,      /* a swap has ended: what its report says */
     HISTORY_STRIKE,    /* a fault strikes */
     HISTORY_HIT,       /* one that lay in wait (a failed allocation, say) has been met */
@@ -146,6 +146,8 @@ struct history_record {
         struct history_swapping {
             uint32_t version;
             uint32_t force; /* the old server may be ended */
+            uint32_t anew;  /* ant_serve: nobody serves */
+            uint32_t unused;
         } swapping;
         struct history_swap {
             uint32_t version; /* of the new program */

@@ -59,7 +59,7 @@ static int swap(enum role role, uint32_t which, struct ant_program *program,
     before(role, CALL_SWAP, which);
     keeper_settle(which);
     record_add(HISTORY_SWAPPING, FUNCTION_ID(which))->swapping =
-        (struct history_swapping){program->version, options->force};
+        (struct history_swapping){.version = program->version, .force = options->force};
     run.open[which] = program->version;
     run.opener[which] = ant_self();
     run.swaps[which]++;
@@ -85,7 +85,8 @@ int keeper_serve(uint32_t which)
     if (!program)
         return -ENOMEM;
     ant_pid pid = 0;
-    record_add(HISTORY_SWAPPING, FUNCTION_ID(which))->swapping.version = program->version;
+    record_add(HISTORY_SWAPPING, FUNCTION_ID(which))->swapping =
+        (struct history_swapping){.version = program->version, .anew = true};
     int rc = ant_serve(FUNCTION_ID(which), program, &options, &pid);
     record_add(HISTORY_SERVED, FUNCTION_ID(which))->served =
         (struct history_served){pid, program->version, rc};
