@@ -3,8 +3,8 @@
  *
  * A process lends the core a request. When something happens to a server that it asks about, it gets the request back as
  * a result (ANT_RESULT), with what happened in its payload; once. Whoever wants to hear more lends it again. A death that nobody has
- * mended yet is told at once, or, while a swap of the dead goes on, how that ends; so none is missed between two monitors. Swaps in between can be counted by
- * the generation: a new server that dies at once may be told of before the swap that brought it.
+ * mended yet is told at once, or, while a swap of the dead goes on, how that ends; so none is missed between two monitors. Swaps in between can be
+ * counted by the generation. A new server that dies at once may be told of before the swap that brought it.
  */
 #ifndef ANT_MONITOR_H
 #define ANT_MONITOR_H
@@ -36,10 +36,11 @@ struct ant_monitor_report {
 /*
  * Lends the core a request, to come back as a result when next something happens to a server.
  *
- * rq: held by the caller as its client, without a data area (rq->data is not looked at). Until it comes back nobody may touch it; ant_cancel takes it back.
- *   Its function and operation mean nothing; they and the cookie come back as they are.
- * function: any function id of the server to be told of; 0: of every server.
- * The monitors of a server pass to its successor, unless it died: then they are freed.
+ * rq: held by the caller as its client, without a data area (rq->data is not looked at). Until it comes back nobody may touch it; ant_cancel takes it
+ *   back, and ant_pending does not list it. Its function, operation and flags mean nothing; they and the cookie come back as they are, with the change in
+ *   its status, too, and the server's id in its peer.
+ * function: any function id of the server (made by ant_serve: of others nothing is told) to be told of; 0: of every server, present or to come.
+ * The monitors that a server has lent pass to its successor, unless it died: then they are freed. Never blocks.
  *
  * Errors:
  *   -EFAULT  rq is the address of no area

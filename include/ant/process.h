@@ -70,7 +70,7 @@ ANT_API void ant_exit(int status);
 /*
  * Waits until a process has ended.
  *
- * pid: any process but the caller. A server has ended when it stops serving; a swap does not end it.
+ * pid: any process but the caller. A server has ended when it stops serving; neither a swap nor its death ends it.
  * status: gets its exit status, if not NULL. The status of a process is kept until its place is needed for another.
  *
  * Errors:
@@ -87,7 +87,7 @@ ANT_API int ant_wait(ant_pid pid, int64_t timeout_ns, int *status);
  *
  * From then on its ant_receive returns ANT_STOP (a server's `stop` callback runs, then it ends), its ant_sleep, ant_work
  * and ant_wait return -ESHUTDOWN; an ant_call goes on until it has its result. Requests that it leaves behind get the result
- * -ESHUTDOWN.
+ * -ESHUTDOWN. A dead server ends at once, with the status -EOWNERDEAD.
  *
  * pid: any process but the caller and the one that booted the core.
  * status: as in ant_wait.
@@ -95,7 +95,7 @@ ANT_API int ant_wait(ant_pid pid, int64_t timeout_ns, int *status);
  * Errors:
  *   -ESRCH     pid names no process, or one that has ended
  *   -EDEADLK   pid is the caller; or (`virtual`) nobody is ready and no timer is set
- *   -EPERM     pid is the process that booted the core, or the calling thread is no process
+ *   -EPERM     pid is the process that booted the core, or the core's own watchdog; or the calling thread is no process
  *   -ETIMEDOUT it still runs after timeout_ns; it stays asked to end
  *   -ESHUTDOWN the caller was asked to stop itself; pid stays asked to end
  */
@@ -107,13 +107,15 @@ ANT_API int ant_stop(ant_pid pid, int64_t timeout_ns, int *status);
  * Where it waits or works in the core it ends at once; where it is in the middle of a call, when that is done. Where it runs outside, it is dead
  * to the core from now on; its thread is stopped if it is safe (config.contain_faults; in the program's own code), and else abandoned: it ends when
  * it next calls into the core, and until then can still write to the memory that it can reach. What becomes of a server, its requests and areas:
- * see ANT_DEATH_WAIT in server.h. Any other process is through: who it served gets -EOWNERDEAD, and its exit status is that too.
+ * see enum ant_on_death in server.h. Any other process has ended: whom it served gets -EOWNERDEAD, and its exit status is that too. A server that
+ * rests in a swap (from step 5 on) dies if the swap is rolled back; else its successor has its place.
  *
- * pid: any process, the caller included (then the call does not return). Does not wait for its end: see ant_wait.
+ * pid: any process, the caller included (then the call does not return; in `start` it is a failure of the swap, as ant_exit is). Does not wait for its end: see
+ * ant_wait.
  *
  * Errors:
- *   -ESRCH pid names no living process
- *   -EPERM pid is the process that booted the core, or the calling thread is no process
+ *   -ESRCH pid names no living process; a dead server is none
+ *   -EPERM pid is the process that booted the core, or the core's own watchdog; or the calling thread is no process
  */
 ANT_API int ant_kill(ant_pid pid);
 
@@ -131,7 +133,7 @@ ANT_API ant_pid ant_self(void);
  *
  * Errors:
  *   -EINVAL  priority is out of range
- *   -ESRCH   pid names no living process
+ *   -ESRCH   pid names no living process; a dead server is none
  *   -EPERM   the calling thread is no process
  */
 ANT_API int ant_priority_set(ant_pid pid, int priority);
@@ -139,9 +141,11 @@ ANT_API int ant_priority_set(ant_pid pid, int priority);
 /*
  * Tells what a process is and holds; a snapshot.
  *
+ * pid: any process that has not ended, a dead server included. info: filled. Never blocks.
+ *
  * Errors:
  *   -EINVAL  info is NULL
- *   -ESRCH   pid names no living process
+ *   -ESRCH   pid names no process, or one that has ended
  *   -EPERM   the calling thread is no process
  */
 ANT_API int ant_process_info(ant_pid pid, struct ant_process_info *info);

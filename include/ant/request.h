@@ -40,8 +40,8 @@ struct ant_request {
 
 /*
  * A request may be served again: if its server dies while it has it in service, the successor gets it once more, before what is
- * queued, payload and data area as the dead have left them (function, operation, cookie and flags are put right). Once: when a second server dies of it, and
- * when its data area is gone, its result is -EOWNERDEAD.
+ * queued, payload and data area as the dead have left them (function, operation, cookie and flags are put right). Once: when a second server dies of it, when
+ * its data area is gone, or no longer named in it, and with ANT_DEATH_FAIL (server.h), its result is -EOWNERDEAD.
  */
 #define ANT_REPEATABLE 1u
 
@@ -172,9 +172,9 @@ ANT_API int ant_receive(struct ant_message *message, int64_t timeout_ns);
 ANT_API int ant_reply(struct ant_request *rq, int32_t status);
 
 /*
- * Withdraws a request that the caller has sent asynchronously and whose server has not yet received it.
+ * Withdraws a request that the caller has sent asynchronously and whose server has not yet received it; or takes a monitor back.
  *
- * rq: the address at which it was sent. On success it and its data area are the caller's again, and no result comes.
+ * rq: the address at which it was sent, or lent (monitor.h). On success it and its data area are the caller's again, and no result comes.
  *
  * Errors:
  *   -EFAULT      rq is no address of the caller's window

@@ -29,7 +29,7 @@ enum ant_start_reason {
 /*
  * What becomes of the requests of a server that has died: by a fault (config.contain_faults), ant_kill, or its watchdog. Either way the process goes on
  * existing, with its id, function ids, queue, state and areas, until it is replaced (ant_swap) or stopped (ant_stop). What it had in service gets the result
- * -EOWNERDEAD, or goes back to the head of the queue (ANT_REPEATABLE); what it had sent is withdrawn or its result dropped.
+ * -EOWNERDEAD, or goes back to the head of the queue (ANT_REPEATABLE, and ANT_DEATH_WAIT); what it had sent is withdrawn or its result dropped.
  */
 enum ant_on_death {
     ANT_DEATH_WAIT, /* queued and new requests wait for the successor, up to their time limits */
@@ -90,13 +90,13 @@ struct ant_program {
 
 /* A field that is 0 has its default. */
 struct ant_server_options {
-    const char *name;         /* of the process; default: the program's */
-    int priority;             /* default: the caller's */
-    size_t stack_bytes;       /* 64 KiB to 64 TiB; default: the core's config */
-    uint32_t queue_limit;     /* requests queued at most; default: no limit but the pool */
-    int64_t start_timeout_ns; /* how long `start` may take; default 10 s */
-    int64_t watchdog_ns;      /* how long it may take from one message to the next ant_receive, before it counts as hung and is ended as by ant_kill; default: for ever. A core with such servers, or with contain_faults, has a process of its own that watches: one of max_processes */
-    enum ant_on_death on_death;
+    const char *name;           /* of the process; default: the program's */
+    int priority;               /* default: the caller's */
+    size_t stack_bytes;         /* 64 KiB to 64 TiB; default: the core's config */
+    uint32_t queue_limit;       /* requests queued at most; default: no limit but the pool */
+    int64_t start_timeout_ns;   /* how long `start` may take; default 10 s */
+    int64_t watchdog_ns;        /* how long it may take from one message to the next ant_receive, before it counts as hung and is ended as by ant_kill; default: for ever. A core has a process of its own that watches, one of max_processes, from the first such server on, or, with contain_faults, from the first thread on that has to be stopped */
+    enum ant_on_death on_death; /* default: ANT_DEATH_WAIT */
 };
 
 /*
@@ -129,6 +129,8 @@ ANT_API int ant_serve(uint32_t function, const struct ant_program *program,
  * Registers a further function id for the calling process. Any process may serve, with ant_receive; only those made by
  * ant_serve can be swapped. In a new server's `start` the id is reserved, and registered when it commits.
  *
+ * function: not 0.
+ *
  * Errors:
  *   -EINVAL  function is 0
  *   -EEXIST  somebody serves it already, or has reserved it
@@ -140,6 +142,8 @@ ANT_API int ant_function_add(uint32_t function);
 /*
  * Removes a function id of the calling process. Requests already queued are still served; new ones get -ESRCH.
  *
+ * function: one that the caller has added, or was created under.
+ *
  * Errors:
  *   -EINVAL  function is 0
  *   -ESRCH   nobody serves it
@@ -149,7 +153,9 @@ ANT_API int ant_function_add(uint32_t function);
 ANT_API int ant_function_remove(uint32_t function);
 
 /*
- * Tells which process serves a function.
+ * Tells which process serves a function, be it dead or alive.
+ *
+ * function: not 0. pid: gets its id. Any process; never blocks.
  *
  * Errors:
  *   -EINVAL  function is 0, or pid is NULL

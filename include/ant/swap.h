@@ -51,7 +51,7 @@ struct ant_swap_count {
 };
 
 struct ant_swap_report {
-    int error;               /* 0: the new server serves; else why the old one still does */
+    int error;               /* 0: the new server serves; else why the old one still does, or is dead, or (-ESRCH) nobody serves */
     enum ant_swap_step step; /* the step that failed; ANT_SWAP_EXIT or ANT_SWAP_RETURN when none did */
     uint32_t function;
     uint32_t generation; /* of the server that serves now */
@@ -82,7 +82,8 @@ struct ant_swap_report {
  * that its deadlines hold.
  *
  * function: any function id of the server. program: as in ant_serve. options: NULL for all defaults; borrowed during the call.
- * report: filled, if not NULL, on success, on every roll-back, and on -ENOTSUP, -EAGAIN and -ETIME. Step 12 may still be ahead (ant_swap_last).
+ * report: filled, if not NULL, on success, on every roll-back, on -ENOTSUP and -ETIME, and where there is no thread (-EAGAIN, or -ENOMEM in step 2). Step 12 may
+ *   still be ahead (ant_swap_last).
  * A dead server (ANT_DEATH_WAIT, server.h) is replaced in the same way: its successor gets queue and function ids, and, with trust_state, the state and all
  * areas; `start` is told ANT_START_RESTART. One that dies before it has come to rest is replaced as a dead one. If that fails, the dead stay dead, and may
  * be replaced again.
@@ -151,6 +152,8 @@ ANT_API int ant_swap_cancel(uint32_t function);
 
 /*
  * The report of the last swap of a server that ended, committed or rolled back; with step 12, once it has happened.
+ *
+ * function: any function id of the server. report: filled. Any process; never blocks.
  *
  * Errors:
  *   -EINVAL  function is 0, or report is NULL
