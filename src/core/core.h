@@ -42,7 +42,7 @@ struct antk_core {
     _Atomic uint32_t holders;         /* the process that booted, and each thread until its last look at the core */
     _Atomic uint32_t live_threads;    /* that the core has started and that are not ready to be joined */
 
-    struct antk_lock sweep_lock; /* antk_areas_sweep; taken before pool_lock */
+    struct antk_lock sweep_lock; /* who frees what a process has left; taken before all others */
     struct antk_lock pool_lock;  /* [pool] calls of ica.h */
 
     struct antk_lock lock;

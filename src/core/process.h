@@ -8,7 +8,7 @@
  * when its last pin is gone. A pin is held by its body, by whoever looks it up until done with it, and across every
  * move into its window; so nothing is ever put where nobody will look.
  *
- * Lock order: core->lock, then an endpoint's lock, then core->pool_lock. At most one endpoint's lock is held at a time.
+ * Lock order: core->sweep_lock, then core->lock, then an endpoint's lock, then core->pool_lock. At most one endpoint's lock is held at a time.
  */
 #ifndef ANTK_PROCESS_H
 #define ANTK_PROCESS_H
@@ -28,7 +28,7 @@ struct antk_body;
 struct antk_candidate;
 struct antk_function;
 
-/* A swap, as the core sees it. Both are called with the endpoint's lock held. */
+/* A swap, as the core sees it. All are called with the endpoint's lock held. */
 struct antk_notice {
     /* ant_receive returns the notice. */
     void (*seen)(struct antk_notice *notice);
@@ -52,7 +52,7 @@ struct antk_endpoint {
     _Atomic size_t pages;           /* attached to the window */
     _Atomic uint32_t stopping;      /* it was asked to end */
     char name[ANT_NAME_BYTES];      /* fixed while it is pinned */
-    _Atomic uint64_t watchdog_ns;   /* a server: how long one callback may take; 0: as long as it likes. Fixed */
+    _Atomic uint64_t watchdog_ns;   /* a server: how long it may take for one message; 0: as long as it likes. Fixed */
     _Atomic uint32_t strays;        /* bodies that are strays, and have areas in this window */
     _Atomic uint32_t monitor_count; /* of the queue below: is there anything to tell this process? */
 

@@ -10,7 +10,8 @@
  *   QUEUED -> SERVICE, HELD   by the server, or by the client that withdraws it, under the server's lock
  *   SERVICE -> RESULT, DONE   by whoever answers, under the client's lock
  *   SERVICE -> QUEUED         when the server has died, and it may be served again
- *   HELD -> LENT -> RESULT    a monitor; by its process, and by whoever has something to tell, under the process's lock
+ *   HELD -> LENT              a monitor; by its process, under its lock
+ *   LENT -> RESULT, HELD      by whoever has something to tell, or by the process that takes it back, under its lock
  *   RESULT, DONE -> HELD      by the client
  * Pages that are between two windows, or about to be freed, say CARRIED: nobody else may touch them.
  * It also holds the server and a number that grows with each sending of this frame, so that whoever remembers a
