@@ -71,7 +71,7 @@ struct ant_config {
     const struct ant_costs *costs; /* what calls cost; copied during the call; default: nothing */
     size_t trace_events;           /* how many of the latest events to keep; default 0: no trace */
     int64_t shutdown_timeout_ns;   /* how long ant_shutdown waits for the other processes to end; default 5 s */
-    bool contain_faults;           /* a fault in a process's own code ends that process, not the program: see docs/death.md; default: it ends the program */
+    bool contain_faults;           /* a fault in the own code of a process, but for the first, ends that process, not the program: see docs/death.md; default: it ends the program */
 };
 
 /* What runs, and why. The texts live as long as the core. */

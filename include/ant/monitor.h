@@ -15,9 +15,9 @@
 ANT_BEGIN_DECLS
 
 enum ant_change {
-    ANT_CHANGE_DIED = 1,    /* a fault, ant_kill or its watchdog; it waits to be replaced */
+    ANT_CHANGE_DIED = 1,    /* a fault, ant_kill, its watchdog, or a swap's `force`; it waits to be replaced */
     ANT_CHANGE_SWAPPED,     /* another generation serves */
-    ANT_CHANGE_ROLLED_BACK, /* a swap has failed; who served before serves, or is dead, as before */
+    ANT_CHANGE_ROLLED_BACK, /* a swap has failed; who served before serves, or is dead, as before; with -ESRCH it has ended */
     ANT_CHANGE_ENDED,       /* the server has ended, and so have its function ids */
 };
 

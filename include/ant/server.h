@@ -115,7 +115,7 @@ struct ant_server_options {
  *   -EEXIST     somebody serves that function already
  *   -EAGAIN     max_processes run already, or the host has no thread to give
  *   -ENOMEM     no memory or no addresses
- *   -EOWNERDEAD it ended in `start`
+ *   -EOWNERDEAD it ended or died in `start`
  *   -ETIMEDOUT  `start` took longer than start_timeout_ns; if it hangs outside the core, it is abandoned (see ant_swap)
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN  the core is shutting down, or the caller was asked to stop

@@ -107,7 +107,7 @@ struct ant_swap_report {
  *   -ETIMEDOUT a time limit, or the deadline, passed. In step 4: the old server did not give up its loop (but see `force`). In step 6: `start` or the transformer hung.
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
- *   -EOWNERDEAD the new server ended in `start`
+ *   -EOWNERDEAD the new server ended or died in `start` or the transformer
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   -ECANCELED it was cancelled: ant_swap_cancel
