@@ -22,7 +22,7 @@
 #include <stdatomic.h>
 
 #define ANTK_NEVER UINT64_MAX
-/* One level above the band of ant_priority_set, for a swap requester that must keep its deadlines; one below, for the abandoned. */
+/* One level above the band of ant_priority_set, for those who must keep deadlines (requesters of swaps, the watchdog, ant_shutdown); one below, for the abandoned. */
 #define ANTK_LEVEL_LOWEST 0
 #define ANTK_LEVELS (ANT_PRIORITY_MAX + 2)
 
