@@ -44,10 +44,10 @@ struct ant_monitor_report {
  *
  * Errors:
  *   -EFAULT  rq is the address of no area
- *   -EINVAL  rq is no request
+ *   -EINVAL  rq is no request, or points inside one
  *   -ESRCH   nobody serves that function
  *   -EBUSY   the caller is serving rq
- *   -EPERM   rq is another process's now, or the caller is a new server that has not been registered yet; or the calling thread is
+ *   -EPERM   rq is another process's now, or lent already, or the caller is a new server that has not been registered yet; or the calling thread is
  *            no process
  */
 ANT_API int ant_monitor(struct ant_request *rq, uint32_t function);
