@@ -52,6 +52,7 @@ struct run {
     int scratch;          /* a file to write to from areas */
 
     ant_pid servers[FUNCTIONS];
+    bool littered[FUNCTIONS]; /* the dead have left areas there, and nobody has tidied up yet */
     ant_pid clients[PLAN_CLIENTS];
     ant_pid replacer, swapper, reaper, idler;
     ant_pid gone;                /* of a keeper that has ended */

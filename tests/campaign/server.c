@@ -42,7 +42,7 @@ static int new_state(const struct state *from, struct state **made, uint32_t whi
     if (rc != 0)
         return rc;
     *made = area;
-    **made = from ? *from : (struct state){MAGIC, ++run.epochs, 0};
+    **made = from ? *from : (struct state){.magic = MAGIC, .epoch = ++run.epochs};
     return 0;
 }
 
@@ -58,6 +58,8 @@ static int prepare(struct ant_server *self, enum history_fault kind)
     const struct state *state = self->state;
     if (state && state->magic != MAGIC)
         record_call("state", (int)self->reason);
+    if (self->reason != ANT_START_SWAP)
+        run.littered[which] = self->reason == ANT_START_RESTART;
     return 0;
 }
 
@@ -107,16 +109,17 @@ static int transform(struct ant_server *self, const void *old_state, size_t old_
 
 /* ---- it serves ---- */
 
-/* A successor of the dead has all areas of theirs: those that the state does not name are of no use. Before the first request is worked on. */
+/*
+ * A successor of the dead has all areas of theirs: those that the state does not name are of no use. Before the first request is worked on; which may
+ * be its own successor's.
+ */
 static void clean(struct ant_server *self, const struct ant_request *rq)
 {
     void *areas[64];
     size_t count = 0;
-    if (self->context)
+    if (!run.littered[which_of(self)] || ant_ica_list(areas, 64, &count) != 0)
         return;
-    self->context = self;
-    if (self->reason != ANT_START_RESTART || ant_ica_list(areas, 64, &count) != 0)
-        return;
+    run.littered[which_of(self)] = false;
     for (size_t i = 0; i < count && i < 64; i++)
         if (areas[i] != ant_state() && areas[i] != rq && areas[i] != rq->data &&
             ant_ica_free(areas[i]) == -EINVAL)
