@@ -39,13 +39,14 @@ struct ant_monitor_report {
  * rq: held by the caller as its client, without a data area (rq->data is not looked at). Until it comes back nobody may touch it; ant_cancel takes it
  *   back, and ant_pending does not list it. Its function, operation and flags mean nothing; they and the cookie come back as they are, with the change in
  *   its status, too, and the server's id in its peer.
- * function: any function id of the server (made by ant_serve: of others nothing is told) to be told of; 0: of every server, present or to come.
+ * function: any function id of the server to be told of; 0: of every server, present or to come.
  * The monitors that a server has lent pass to its successor, unless it died: then they are freed. Never blocks.
  *
  * Errors:
  *   -EFAULT  rq is the address of no area
  *   -EINVAL  rq is no request, or points inside one
  *   -ESRCH   nobody serves that function
+ *   -ENOTSUP who serves it was not made by ant_serve
  *   -EBUSY   the caller is serving rq
  *   -EPERM   rq is another process's now, or lent already, or the caller is a new server that has not been registered yet; or the calling thread is
  *            no process

@@ -157,18 +157,19 @@ void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int er
 
 /*
  * A monitor that was lent after the death is told of it at once, unless it has been told of something meanwhile; or while a swap goes on, which will be told when
- * it is over: a supervisor that would be told of the death again and again could keep that swap's requester from the processor.
+ * it is over: a supervisor that would be told of the death again and again could keep that swap's requester from the processor. A pinned server may have
+ * ended since it was found.
  */
-static void tell_if_dead(struct antk_body *self, struct antk_endpoint *ep, uint32_t frame)
+static void tell_if_late(struct antk_body *self, struct antk_endpoint *ep, bool pinned, uint32_t frame)
 {
     struct antk_endpoint *own = self->endpoint;
     struct ant_monitor_report report;
     antk_lock(&ep->lock);
-    bool unmended = ep->dead && !ep->swap;
-    if (unmended)
-        antk_monitor_report_locked(ep, ANT_CHANGE_DIED, 0, &report);
+    bool unmended = ep->dead && !ep->swap, ended = pinned && ep->closed;
+    if (unmended || ended)
+        antk_monitor_report_locked(ep, ended ? ANT_CHANGE_ENDED : ANT_CHANGE_DIED, 0, &report);
     antk_unlock(&ep->lock);
-    if (!unmended)
+    if (!unmended && !ended)
         return;
     antk_lock(&own->lock);
     if (antk_state_of(antk_record(self->core, frame)) == ANTK_LENT)
@@ -177,6 +178,22 @@ static void tell_if_dead(struct antk_body *self, struct antk_endpoint *ep, uint3
 }
 
 /* ---- the call ---- */
+
+static int monitor_one(struct antk_body *self, uint32_t frame, uint32_t function)
+{
+    struct antk_endpoint *about = antk_function_pin(self->core, function);
+    if (!about)
+        return -ESRCH;
+    antk_lock(&about->lock);
+    bool server = about->program != NULL;
+    antk_unlock(&about->lock);
+    if (server) {
+        lend(self, frame, antk_endpoint_pid(about));
+        tell_if_late(self, about, true, frame);
+    }
+    antk_unpin(about);
+    return server ? 0 : -ENOTSUP;
+}
 
 int ant_monitor(struct ant_request *rq, uint32_t function)
 {
@@ -190,17 +207,11 @@ int ant_monitor(struct ant_request *rq, uint32_t function)
         return rc;
     if (antk_state_of(antk_record(core, frame)) == ANTK_SERVICE)
         return -EBUSY;
-    struct antk_endpoint *about = function ? antk_function_pin(core, function) : NULL;
-    if (function && !about)
-        return -ESRCH;
-    lend(self, frame, about ? antk_endpoint_pid(about) : 0);
-    if (about) {
-        tell_if_dead(self, about, frame);
-        antk_unpin(about);
-    } else {
-        for (uint32_t i = 0; i < core->config.max_processes; i++)
-            tell_if_dead(self, &core->endpoints[i], frame);
-    }
+    if (function)
+        return monitor_one(self, frame, function);
+    lend(self, frame, 0);
+    for (uint32_t i = 0; i < core->config.max_processes; i++)
+        tell_if_late(self, &core->endpoints[i], false, frame);
     return 0;
 }
 

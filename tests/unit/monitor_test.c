@@ -431,7 +431,8 @@ static void nonsense_is_refused(void **state)
     assert_error(ant_monitor((void *)area, FN), EINVAL);
     assert_error(ant_monitor((void *)(area + 16), FN), EINVAL);
     assert_error(ant_monitor(rq, FN_DRIVER), ESRCH);
-    assert_ok(ant_send(mine)); /* to itself */
+    assert_error(ant_monitor(rq, BOSS), ENOTSUP); /* this process */
+    assert_ok(ant_send(mine));                    /* to itself */
     struct ant_message message;
     assert_ok(ant_receive(&message, SOON));
     assert_int_equal(message.kind, ANT_REQUEST);

@@ -271,6 +271,34 @@ static void exploration_wants_the_virtual_machine_and_a_depth_within_bounds(void
 
 #define pct_test(f) cmocka_unit_test_setup_teardown(f, fixture_no_core, fixture_teardown)
 
+/* --- A monitor that comes with the end of what it asks about --------------------------------------------------------- */
+
+static int supervise(void *unused)
+{
+    (void)unused;
+    struct ant_request *rq;
+    struct ant_message message;
+    expect_ok(ant_request_new(FN, &rq));
+    int rc = ant_monitor(rq, FN);
+    if (expect(rc == 0 || rc == -ESRCH) && rc == 0)
+        expect(ant_receive(&message, (int64_t)ANT_NS_PER_S) == 0 && message.request == rq &&
+               rq->status == ANT_CHANGE_ENDED);
+    return ant_request_free(rq);
+}
+
+static void whoever_asks_as_a_server_ends_is_told_or_refused(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        boot(seed, 3, 120);
+        ant_pid server = serve(FN, &server_program, NULL);
+        ant_pid supervisor = spawn("supervisor", 0, supervise, NULL);
+        assert_ok(ant_stop(server, ANT_FOREVER, NULL));
+        assert_int_equal(join(supervisor), 0);
+        fixture_shutdown();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +310,7 @@ int main(void)
         pct_test(priorities_count_for_nothing),
         pct_test(processes_come_and_go_in_every_order),
         pct_test(exploration_wants_the_virtual_machine_and_a_depth_within_bounds),
+        pct_test(whoever_asks_as_a_server_ends_is_told_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
