@@ -82,8 +82,8 @@ ANT_API int ant_ica_info(const void *area, struct ant_ica_info *info);
 
 /*
  * Lists the areas of the calling process, its state and the requests that it holds or serves included, by frame. A successor of the dead that was trusted
- * with the state finds here what its predecessor had and the state does not name, once it serves: in `start` what a new server has allocated is not listed
- * yet, and what its predecessor has is. Takes time in proportion to the pool.
+ * with the state finds here what its predecessor had and the state does not name, once it serves: in `start` a new server has only what it has
+ * allocated. Takes time in proportion to the pool.
  *
  * areas: gets the addresses of up to capacity of them; may be NULL when capacity is 0.
  * count: gets how many there are, also when that is more than capacity.

@@ -129,24 +129,36 @@ bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
 }
 
 /*
- * For those who look at frame after frame: an area in this window that is its process's own, and received. Under the lock nothing that is queued leaves; what
- * comes meanwhile is CARRIED before it is here. Strays are asked for before, because of the order of locks; nobody becomes one now.
+ * For those who look at frame after frame: an area in this window, and received. Under the lock nothing that is queued leaves; what
+ * comes meanwhile is CARRIED before it is here.
  */
 static bool is_here(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_area *area = antk_pool_area(ep->core->pool, frame);
-    if (atomic_load(&area->owner) != ep->window.id || antk_is_a_strays(ep, frame))
-        return false;
     antk_lock(&ep->lock);
     bool here = atomic_load(&area->owner) == ep->window.id && received(ep->core, frame);
     antk_unlock(&ep->lock);
     return here;
 }
 
+/* ... and a body's own: a new server's what it has allocated, its predecessor's all the rest. Strays are asked for before, because of the order of locks; nobody becomes one now. */
+static bool is_own(struct antk_body *self, uint32_t frame)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_area *area = antk_pool_area(ep->core->pool, frame);
+    if (atomic_load(&area->owner) != ep->window.id)
+        return false;
+    bool own = self->candidate ? atomic_load(&area->tag) == self->incarnation
+                               : !antk_is_a_strays(ep, frame);
+    return own && is_here(ep, frame);
+}
+
 /* What the dead had: their heir has received nothing yet, and nothing is in service. */
 static bool is_estate(struct antk_endpoint *ep, uint32_t frame, uint32_t heir)
 {
-    return is_here(ep, frame) && atomic_load(&antk_pool_area(ep->core->pool, frame)->tag) != heir;
+    struct antk_area *area = antk_pool_area(ep->core->pool, frame);
+    return atomic_load(&area->owner) == ep->window.id && atomic_load(&area->tag) != heir &&
+           !antk_is_a_strays(ep, frame) && is_here(ep, frame);
 }
 
 void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
@@ -243,7 +255,7 @@ int ant_ica_list(void **areas, size_t capacity, size_t *count)
     size_t found = 0;
     for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
          frame = antk_area_next(core->pool, frame + 1)) {
-        if (!is_here(ep, frame))
+        if (!is_own(self, frame))
             continue;
         if (found < capacity)
             areas[found] = antk_area_address(&ep->window, frame);

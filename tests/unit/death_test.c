@@ -1381,6 +1381,29 @@ static void a_process_can_list_its_areas(void **state)
     assert_ok(ant_request_free(rq));
 }
 
+static int list_in_start(struct ant_server *self)
+{
+    void *areas[4], *mine;
+    size_t count = 77;
+    expect_ok(ant_ica_list(areas, 4, &count));
+    expect(count == 0); /* not the predecessor's */
+    if (!expect_ok(ant_ica_alloc(2, &mine))) {
+        expect_ok(ant_ica_list(areas, 4, &count));
+        expect(count == 1 && areas[0] == mine);
+        expect_ok(ant_ica_free(mine));
+    }
+    (void)self;
+    return 0;
+}
+
+static void a_new_server_lists_what_it_has_allocated(void **state)
+{
+    (void)state;
+    mortal.hook = list_in_start;
+    assert_ok(ant_swap(FN, &mortal_one, NULL, NULL));
+    assert_expectations();
+}
+
 static void *list_from_outside(void *arg)
 {
     size_t count = 0;
@@ -1459,6 +1482,7 @@ int main(void)
         bare_mortal_test(force_leaves_a_server_alone_that_has_come_to_rest),
         mortal_test(force_replaces_a_server_that_spins),
         mortal_test(a_process_can_list_its_areas),
+        mortal_test(a_new_server_lists_what_it_has_allocated),
         core_test(who_is_no_process_has_no_areas),
         core_test(nonsense_options_are_refused),
     };
