@@ -33,6 +33,14 @@ void antk_contain_learn_program(struct antk_core *core, const struct ant_program
                                    (uintptr_t)program->run};
     for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
         antk_contain_learn(core, callbacks[i]);
+    antk_contain_learn_transformers(core, program->transformers, program->transformer_count);
+}
+
+void antk_contain_learn_transformers(struct antk_core *core,
+                                     const struct ant_transformer *transformers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        antk_contain_learn(core, (uintptr_t)transformers[i].transform);
 }
 
 /* ---- what is contained ---- */

@@ -16,6 +16,7 @@
 struct antk_body;
 struct antk_core;
 struct ant_program;
+struct ant_transformer;
 
 /* Can it be done here? -ENOTSUP, and the log says why not. Before any fault is to be contained. */
 int antk_contain_prepare(struct antk_core *core);
@@ -23,6 +24,8 @@ int antk_contain_prepare(struct antk_core *core);
 /* A callback of the program's: what lies beside it is the program's too. */
 void antk_contain_learn(struct antk_core *core, uintptr_t callback);
 void antk_contain_learn_program(struct antk_core *core, const struct ant_program *program);
+void antk_contain_learn_transformers(struct antk_core *core, const struct ant_transformer *transformers,
+                                     size_t count);
 
 /* ---- in signal handlers ---- */
 

@@ -583,6 +583,7 @@ int ant_swap(uint32_t function, const struct ant_program *program,
     if (!ep)
         return -ESRCH;
     antk_contain_learn_program(self->core, program);
+    antk_contain_learn_transformers(self->core, o->transformers, o->transformer_count);
     rc = swap_endpoint(self, ep, function, program, o, report);
     antk_unpin(ep);
     return rc;

@@ -8,6 +8,7 @@
 #include "child.h"
 #include "core/fault.h"
 #include "core/process.h"
+#include "elsewhere.h"
 #include "fixture.h"
 
 #include <assert.h>
@@ -340,6 +341,41 @@ static void die_in_two_cores(void *contains)
     pthread_join(thread, NULL);
     die(read_null);
     fixture_shutdown();
+}
+
+static void answer(struct ant_server *self, struct ant_request *rq)
+{
+    (void)self;
+    expect_ok(ant_reply(rq, 0));
+}
+
+/* The only function of its object that libant is told of. */
+static void die_in_a_transformer(void *own)
+{
+    static const struct ant_transformer faulty = {
+        .from_version = 0, .to_version = 1, .transform = elsewhere_transform};
+    static const struct ant_program old = {.abi = ANT_ABI, .name = "old", .request = answer};
+    struct ant_program new = {.abi = ANT_ABI, .name = "new", .request = answer, .state_version = 1};
+    struct ant_swap_options options = {.transformers = &faulty, .transformer_count = 1};
+    if (own) {
+        new.transformers = &faulty;
+        new.transformer_count = 1;
+    }
+    boot(true);
+    ant_pid pid = serve(FN, &old, NULL);
+    assert_error(ant_swap(FN, &new, own ? NULL : &options, NULL), EOWNERDEAD);
+    struct ant_request *rq = new_request(FN);
+    assert_ok(ant_call(rq, SOON));
+    assert_ok(ant_request_free(rq));
+    assert_ok(ant_stop(pid, SOON, NULL));
+    fixture_shutdown();
+}
+
+static void a_transformer_elsewhere_is_the_program_s_too(void **state)
+{
+    (void)state;
+    child_must_succeed(die_in_a_transformer, NULL);
+    child_must_succeed(die_in_a_transformer, "the program's own");
 }
 
 static void several_cores_share_the_handlers(void **state)
@@ -737,6 +773,7 @@ int main(void)
         cmocka_unit_test(a_fault_in_its_own_code_ends_the_process_and_no_other),
         cmocka_unit_test(a_stale_access_ends_the_process_and_is_told_too),
         cmocka_unit_test(a_thousand_deaths_leave_nothing_behind),
+        cmocka_unit_test(a_transformer_elsewhere_is_the_program_s_too),
         cmocka_unit_test(several_cores_share_the_handlers),
         cmocka_unit_test(a_process_given_up_is_stopped_where_it_computes),
         cmocka_unit_test(one_that_cannot_be_stopped_leaves_others_their_tries),
