@@ -169,9 +169,20 @@ static bool ask(uint32_t function)
     }
     *order_of(rq) = (struct order){0};
     rq->operation = OP_STORE;
-    int error = ant_call(rq, ANT_FOREVER);
+    int error = ant_call(rq, ANT_NS_PER_S); /* whoever is to replace the dead may be about to end */
+    if (error == -EINPROGRESS) {
+        struct ant_message result;
+        STRESS_OK(ant_receive(&result, ANT_FOREVER));
+        error = rq->error;
+    }
     STRESS_OK(ant_request_free(rq));
     return error == 0;
+}
+
+/* It may have been killed last, and be about to end only now. */
+static void create_mender_again(void)
+{
+    create_again(&round_now.other[1]);
 }
 
 /* A server that nobody asks anything has its state, and nothing else, as soon as all are through that it had to do with. */
@@ -181,6 +192,7 @@ static void check_server_pages(uint32_t function)
     ant_pid pid;
 
     for (uint32_t i = 0; i < LEFT_OVER_TRIES && info.pages != SERVER_PAGES; i++) {
+        create_mender_again();
         if (!ask(function) || ant_lookup(function, &pid) != 0 ||
             ant_process_info(pid, &info) != 0 || info.pages != SERVER_PAGES) {
             STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS / 2));
@@ -205,7 +217,7 @@ static void let_end(void)
     }
     for (uint32_t i = 0; i < round_now.clients; i++) {
         while (!actor_ended(&round_now.client[i], false)) {
-            create_again(&round_now.other[1]); /* the mender: it may have been killed, and be about to end only now */
+            create_mender_again();
             STRESS_OK(ant_sleep(ant_now() + ANT_NS_PER_MS));
         }
     }

@@ -68,7 +68,7 @@ static const char *const tally_names[TALLIES] = {
     [T_COME_AND_GONE] = "processes that came and went",
 };
 
-static void print_table(void)
+static void print_table(double seconds)
 {
     uint64_t kills = 0;
 
@@ -78,8 +78,8 @@ static void print_table(void)
     }
     host_print_growth();
     printf("torture %.1f min: requests %" PRIu64 " swaps %" PRIu64 " kills %" PRIu64 " violations %u\n",
-           options.seconds / 60, atomic_load(&tallies[T_REQUESTS]), atomic_load(&tallies[T_SWAPS]),
-           kills, atomic_load(&stress_record.count));
+           seconds / 60, atomic_load(&tallies[T_REQUESTS]), atomic_load(&tallies[T_SWAPS]), kills,
+           atomic_load(&stress_record.count));
 }
 
 /* --- Options ------------------------------------------------------------------------------------------------------------------ */
@@ -175,7 +175,7 @@ static void warm_up(void)
 int main(int argc, char **argv)
 {
     uint64_t random;
-    double end_s;
+    double begin_s = now_s(), end_s;
     uint32_t run = 0;
 
     read_options(argc, argv);
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
     warm_up();
     host_watch();
     random = stress_mix(options.seed);
-    end_s = now_s() + options.seconds;
+    end_s = begin_s + options.seconds;
     for (uint64_t round = 0; now_s() < end_s && atomic_load(&stress_record.count) == 0; round++) {
         double left_s = end_s - now_s();
         bool contain = options.contain && !antk_under_tsan() && stress_below(&random, 4) != 0;
@@ -201,6 +201,6 @@ int main(int argc, char **argv)
         host_check_growth(run);
     }
     host_print_violations();
-    print_table();
+    print_table(now_s() - begin_s);
     return atomic_load(&stress_record.count) == 0 && run > 0 ? 0 : 1;
 }

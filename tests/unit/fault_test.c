@@ -298,7 +298,7 @@ static void die_many_times(void *arg)
     assert_int_equal(free_pages(), FIXTURE_POOL_PAGES);
     assert_soon(line_of_status("Threads:") <= threads);
     if (!SANITIZED)
-        assert_in_range(mappings(), 0, mapped + 16);
+        assert_in_range(mappings(), 0, mapped + 100); /* one more for each death would be 900; stacks and arenas come and go */
     fixture_shutdown();
 }
 
