@@ -105,6 +105,7 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority,
     atomic_store(&ep->pages, 0);
     antk_lock(&ep->lock);
     ep->closed = false;
+    ep->end_told = false;
     ep->receiving = false;
     ep->dead = false;
     /* a shutdown that began meanwhile may have passed this slot by */
@@ -205,6 +206,15 @@ void antk_endpoint_retire(struct antk_body *body)
     }
 }
 
+/* Whoever lends a monitor after those were looked through sees that. */
+static void tell_end(struct antk_endpoint *ep)
+{
+    antk_lock(&ep->lock);
+    ep->end_told = true;
+    antk_unlock(&ep->lock);
+    antk_monitors_tell(ep, ANT_CHANGE_ENDED, 0);
+}
+
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
 {
     antk_lock(&ep->lock);
@@ -222,7 +232,7 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     antk_requests_close(ep, error);
     antk_monitors_free(ep);
     if (ep->program)
-        antk_monitors_tell(ep, ANT_CHANGE_ENDED, 0);
+        tell_end(ep);
     if (!antk_endpoint_shared(ep, antk_self)) /* else it is done with the last pin */
         antk_areas_sweep(ep, 0, false);
     antk_lock(&ep->lock);

@@ -158,14 +158,14 @@ void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int er
 /*
  * A monitor that was lent after the death is told of it at once, unless it has been told of something meanwhile; or while a swap goes on, which will be told when
  * it is over: a supervisor that would be told of the death again and again could keep that swap's requester from the processor. A pinned server may have
- * ended since it was found.
+ * ended since it was found; one that is about to will tell.
  */
 static void tell_if_late(struct antk_body *self, struct antk_endpoint *ep, bool pinned, uint32_t frame)
 {
     struct antk_endpoint *own = self->endpoint;
     struct ant_monitor_report report;
     antk_lock(&ep->lock);
-    bool unmended = ep->dead && !ep->swap, ended = pinned && ep->closed;
+    bool unmended = ep->dead && !ep->swap, ended = pinned && ep->end_told;
     if (unmended || ended)
         antk_monitor_report_locked(ep, ended ? ANT_CHANGE_ENDED : ANT_CHANGE_DIED, 0, &report);
     antk_unlock(&ep->lock);

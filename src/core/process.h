@@ -59,6 +59,7 @@ struct antk_endpoint {
     struct antk_lock lock;
     /* lock guards: */
     bool closed;    /* nothing is queued any more */
+    bool end_told;  /* monitors have been told that the server has ended; its function ids are gone */
     bool dead;      /* its server has died, what was to be done at once is done (death.c), and it waits for a successor; it has a pin of its own then */
     bool receiving; /* its body waits in ant_receive, and wants to be woken for a message */
     int priority;
