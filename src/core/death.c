@@ -59,9 +59,9 @@ static enum antk_end finish(struct antk_endpoint *ep, enum antk_end end, int dea
         status = -EOWNERDEAD;
     }
     if (end == ANTK_DIED) {
-        antk_pin_again(ep); /* the dead keep their place */
+        antk_pin_again(ep);     /* the dead keep their place */
+        antk_monitors_free(ep); /* first: one that comes back would be a result of the successor's */
         antk_requests_bereave(ep);
-        antk_monitors_free(ep);
         struct ant_monitor_report report;
         if (wait_for_successor(ep, &report)) {
             antk_monitors_tell_report(core, &report); /* before the swap is */

@@ -405,6 +405,39 @@ static void a_dead_server_s_monitors_are_freed(void **state)
     assert_serves(2, 2);
 }
 
+/* What only threads on many CPUs come to, `virtual` explores. */
+static void boot_seed(uint64_t seed)
+{
+    struct ant_config config = fixture_config();
+    config.pct_depth = seed == 0 ? 0 : 3;
+    config.pct_steps = 400;
+    config.seed = seed;
+    fixture_boot(&config);
+    mortal_begin(NULL);
+}
+
+#define SEEDS 300
+#define EACH_SEED(seed) (uint64_t seed = 0; seed < SEEDS && (seed == 0 || on_virtual()); seed++)
+
+static void a_monitor_that_is_told_while_its_server_dies_is_dropped(void **state)
+{
+    (void)state;
+    for
+        EACH_SEED(seed)
+        {
+            boot_seed(seed);
+            make_a_watching_server();
+            ant_pid swapper = puppet_create("swapper", 0);
+            puppet_begin_swap(swapper, FN_OTHER, &mortal_one_again, NULL, NULL);
+            assert_ok(ant_kill(mortal_pid));
+            await_death(mortal_pid);
+            assert_int_equal(puppet_end(swapper), 0);
+            assert_int_equal(info_of(mortal_pid).queued_results, 0);
+            assert_int_equal(info_of(mortal_pid).pages, MORTAL_STATE_PAGES);
+            fixture_shutdown();
+        }
+}
+
 static int lend_in_start(struct ant_server *self)
 {
     struct ant_request *rq;
@@ -506,6 +539,7 @@ int main(void)
         mortal_test(a_monitor_ends_with_its_process),
         mortal_test(a_server_s_monitors_pass_to_its_successor),
         mortal_test(a_dead_server_s_monitors_are_freed),
+        bare_mortal_test(a_monitor_that_is_told_while_its_server_dies_is_dropped),
         mortal_test(nonsense_is_refused),
         mortal_test(a_thousand_monitors_leak_nothing),
         cmocka_unit_test(changes_have_names),
