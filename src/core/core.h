@@ -34,6 +34,7 @@ struct antk_core {
     _Atomic uint64_t watchdog_due_ns;       /* when it looks again; a server that will be due before wakes it */
     _Atomic uint32_t stop_tries;            /* how often threads were interrupted since the last one was to be stopped; see watchdog.c */
     _Atomic uint32_t monitors;              /* lent by any process */
+    _Atomic uint32_t lendings;              /* of monitors, so far */
 
     _Atomic uint32_t incarnations; /* the last one given out */
     _Atomic uint32_t spaces;

@@ -27,13 +27,13 @@ static enum antk_end take_body_locked(struct antk_endpoint *ep, struct antk_body
 }
 
 /* It waits for a successor now. False: it was asked to end meanwhile. */
-static bool wait_for_successor(struct antk_endpoint *ep, struct ant_monitor_report *report)
+static bool wait_for_successor(struct antk_endpoint *ep, struct antk_news *news)
 {
     antk_lock(&ep->lock);
     bool waits = !atomic_load(&ep->stopping);
     ep->dead = waits;
     ep->closed = !waits;
-    antk_monitor_report_locked(ep, ANT_CHANGE_DIED, 0, report);
+    antk_monitor_news_locked(ep, ANT_CHANGE_DIED, 0, news);
     antk_unlock(&ep->lock);
     return waits;
 }
@@ -62,9 +62,9 @@ static enum antk_end finish(struct antk_endpoint *ep, enum antk_end end, int dea
         antk_pin_again(ep);     /* the dead keep their place */
         antk_monitors_free(ep); /* first: one that comes back would be a result of the successor's */
         antk_requests_bereave(ep);
-        struct ant_monitor_report report;
-        if (wait_for_successor(ep, &report)) {
-            antk_monitors_tell_report(core, &report); /* before the swap is */
+        struct antk_news news;
+        if (wait_for_successor(ep, &news)) {
+            antk_monitors_tell_news(core, &news); /* before the swap is */
             tell_swap(ep);
             return end;
         }

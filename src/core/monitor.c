@@ -36,6 +36,7 @@ static void lend(struct antk_body *self, uint32_t frame, ant_pid about)
     antk_queue_push(self->core->records, &ep->monitors, frame);
     atomic_fetch_add(&ep->monitor_count, 1);
     atomic_fetch_add(&self->core->monitors, 1);
+    record->lending = atomic_fetch_add(&self->core->lendings, 1) + 1;
     antk_unlock(&ep->lock);
 }
 
@@ -78,11 +79,12 @@ void antk_monitors_free(struct antk_endpoint *ep)
 
 /* ---- telling ---- */
 
-void antk_monitor_report_locked(struct antk_endpoint *ep, enum ant_change change, int error,
-                                struct ant_monitor_report *report)
+void antk_monitor_news_locked(struct antk_endpoint *ep, enum ant_change change, int error,
+                              struct antk_news *news)
 {
     bool died = change == ANT_CHANGE_DIED;
-    *report = (struct ant_monitor_report){
+    news->lendings = atomic_load(&ep->core->lendings);
+    news->report = (struct ant_monitor_report){
         .change = change,
         .error = !died           ? error
                  : ep->death < 0 ? ep->death
@@ -112,9 +114,10 @@ static void come_back_locked(struct antk_endpoint *ep, uint32_t frame,
     antk_queue_push(core->records, &ep->results, frame);
 }
 
-/* All monitors of a process that ask about this server come back. */
-static void tell(struct antk_endpoint *ep, const struct ant_monitor_report *report)
+/* All monitors of a process that ask about this server, and did so before, come back. */
+static void tell(struct antk_endpoint *ep, const struct antk_news *news)
 {
+    const struct ant_monitor_report *report = &news->report;
     struct antk_core *core = ep->core;
     struct antk_body *body = NULL;
     uint32_t next;
@@ -123,7 +126,8 @@ static void tell(struct antk_endpoint *ep, const struct ant_monitor_report *repo
          frame = next) {
         next = antk_record(core, frame)->link[ANTK_LINK_QUEUE].next;
         ant_pid about = antk_record(core, frame)->server;
-        if (about != 0 && about != report->pid)
+        if ((about != 0 && about != report->pid) ||
+            (int32_t)(antk_record(core, frame)->lending - news->lendings) > 0)
             continue;
         come_back_locked(ep, frame, report);
         if (ep->receiving)
@@ -135,24 +139,24 @@ static void tell(struct antk_endpoint *ep, const struct ant_monitor_report *repo
         antk_unpark(core->machine, &body->thread);
 }
 
-void antk_monitors_tell_report(struct antk_core *core, const struct ant_monitor_report *report)
+void antk_monitors_tell_news(struct antk_core *core, const struct antk_news *news)
 {
     if (atomic_load(&core->monitors) == 0)
         return;
     for (uint32_t i = 0; i < core->config.max_processes; i++)
         if (atomic_load(&core->endpoints[i].monitor_count) != 0)
-            tell(&core->endpoints[i], report);
+            tell(&core->endpoints[i], news);
 }
 
 void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int error)
 {
-    struct ant_monitor_report report;
+    struct antk_news news;
     if (atomic_load(&ep->core->monitors) == 0)
         return;
     antk_lock(&ep->lock);
-    antk_monitor_report_locked(ep, change, error, &report);
+    antk_monitor_news_locked(ep, change, error, &news);
     antk_unlock(&ep->lock);
-    antk_monitors_tell_report(ep->core, &report);
+    antk_monitors_tell_news(ep->core, &news);
 }
 
 /*
@@ -163,17 +167,17 @@ void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int er
 static void tell_if_late(struct antk_body *self, struct antk_endpoint *ep, bool pinned, uint32_t frame)
 {
     struct antk_endpoint *own = self->endpoint;
-    struct ant_monitor_report report;
+    struct antk_news news;
     antk_lock(&ep->lock);
     bool unmended = ep->dead && !ep->swap, ended = pinned && ep->end_told;
     if (unmended || ended)
-        antk_monitor_report_locked(ep, ended ? ANT_CHANGE_ENDED : ANT_CHANGE_DIED, 0, &report);
+        antk_monitor_news_locked(ep, ended ? ANT_CHANGE_ENDED : ANT_CHANGE_DIED, 0, &news);
     antk_unlock(&ep->lock);
     if (!unmended && !ended)
         return;
     antk_lock(&own->lock);
     if (antk_state_of(antk_record(self->core, frame)) == ANTK_LENT)
-        come_back_locked(own, frame, &report);
+        come_back_locked(own, frame, &news.report);
     antk_unlock(&own->lock);
 }
 

@@ -214,10 +214,15 @@ void antk_watchdog_begin(struct antk_body *self);
 
 /* Tells those who have lent monitors, if any; see monitor.c. */
 void antk_monitors_tell(struct antk_endpoint *ep, enum ant_change change, int error);
+/* What is to be told, to those who had lent a monitor by then: whoever lends one later has seen for himself how things stand. */
+struct antk_news {
+    struct ant_monitor_report report;
+    uint32_t lendings; /* the last one */
+};
 /* The same in two parts: what is to be told, as things stand now (endpoint's lock held), and the telling. */
-void antk_monitor_report_locked(struct antk_endpoint *ep, enum ant_change change, int error,
-                                struct ant_monitor_report *report);
-void antk_monitors_tell_report(struct antk_core *core, const struct ant_monitor_report *report);
+void antk_monitor_news_locked(struct antk_endpoint *ep, enum ant_change change, int error,
+                              struct antk_news *news);
+void antk_monitors_tell_news(struct antk_core *core, const struct antk_news *news);
 /* Frees the monitors that a process has lent, as it ends or dies. */
 void antk_monitors_free(struct antk_endpoint *ep);
 /* Takes one back. -EALREADY. */

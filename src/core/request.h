@@ -70,6 +70,7 @@ struct antk_record {
     uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
     uint32_t flags;                    /* as the client set them */
     _Atomic uint32_t sent_with;        /* of a data area: the frame of the request that it was last sent with, + 1; 0: it was not since it was allocated */
+    uint32_t lending;                  /* of a monitor: the number of it */
     bool repeated;                     /* it has been queued again after its server died */
     bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
 };
@@ -98,7 +99,8 @@ static inline void antk_queue_push(struct antk_record *records, struct antk_queu
     queue->arrived++;
 }
 
-static inline void antk_queue_push_front(struct antk_record *records, struct antk_queue *queue, uint32_t frame)
+static inline void antk_queue_push_front(struct antk_record *records, struct antk_queue *queue,
+                                         uint32_t frame)
 {
     struct antk_link *link = &records[frame].link[queue->kind];
     link->prev = UINT32_MAX;
