@@ -118,6 +118,8 @@ bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
     struct antk_core *core = ep->core;
     if (__builtin_expect(atomic_load_explicit(&ep->strays, memory_order_relaxed) == 0, 1))
         return false;
+    if (antk_tag_state(atomic_load(&antk_record(core, frame)->tag)) == ANTK_SERVICE)
+        return false; /* it has sent it to itself, and the old server has received it */
     uint32_t incarnation = atomic_load(&antk_pool_area(core->pool, frame)->tag);
     antk_lock(&core->lock);
     struct antk_body *body = core->live_bodies;

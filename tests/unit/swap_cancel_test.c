@@ -320,6 +320,45 @@ static void once_cancelled_is_ealready(void **state)
     assert_untouched(2);
 }
 
+static _Atomic bool sent_to_itself;
+
+static int send_to_itself_and_wait(struct ant_server *self)
+{
+    struct ant_request *rq;
+    (void)self;
+    expect_ok(ant_request_new(FN, &rq));
+    rq->operation = OP_COUNT;
+    expect_ok(ant_send(rq));
+    atomic_store(&sent_to_itself, true);
+    ant_sleep(ant_now() + UINT64_C(3600) * ANT_NS_PER_S);
+    return 0;
+}
+
+/* If it is faster than what takes the request back: so on many CPUs, which `virtual` explores. */
+static void the_old_server_answers_what_a_cancelled_start_has_sent_it(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 200 && (seed == 0 || on_virtual()); seed++) {
+        struct ant_config config = fixture_config();
+        config.pct_depth = seed == 0 ? 0 : 3;
+        config.pct_steps = 400;
+        config.seed = seed;
+        fixture_boot(&config);
+        mortal_begin(NULL);
+        requester = puppet_create("requester", FIXTURE_PRIORITY + 5);
+        atomic_store(&sent_to_itself, false);
+        mortal.hook = send_to_itself_and_wait;
+        puppet_begin_swap(requester, FN, &mortal_one_again, NULL, NULL);
+        assert_soon(atomic_load(&sent_to_itself));
+        assert_ok(ant_swap_cancel(FN));
+        assert_was(ant_swap, puppet_end(requester), ECANCELED);
+        assert_serves(1, 1);
+        assert_int_equal(info_of(mortal_pid).in_service, 0);
+        assert_int_equal(info_of(mortal_pid).pages, MORTAL_STATE_PAGES);
+        fixture_shutdown();
+    }
+}
+
 static void *cancel_from_outside(void *arg)
 {
     (void)arg;
@@ -353,6 +392,7 @@ int main(void)
         bare_mortal_test(every_step_can_be_cancelled_until_the_eighth),
         bare_mortal_test(too_late_is_ealready),
         cancel_test(once_cancelled_is_ealready),
+        bare_mortal_test(the_old_server_answers_what_a_cancelled_start_has_sent_it),
         cancel_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests_name("swap_cancel", tests, NULL, NULL);
