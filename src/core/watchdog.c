@@ -37,11 +37,12 @@ void antk_watchdog_wake(struct antk_core *core)
 /* When a busy server is due, or ANTK_NEVER; one that is due by now is ended. */
 static uint64_t look_at(struct antk_endpoint *ep)
 {
-    uint64_t watchdog_ns = atomic_load(&ep->watchdog_ns);
-    if (watchdog_ns == 0)
+    if (atomic_load(&ep->watchdog_ns) == 0)
         return ANTK_NEVER;
     antk_lock(&ep->lock);
     struct antk_body *body = ep->body;
+    uint64_t watchdog_ns =
+        atomic_load(&ep->watchdog_ns); /* this body's: before, the place may have been another's */
     uint64_t since_ns = body ? atomic_load(&body->busy_since_ns) : 0;
     if (body)
         antk_pin_again(ep);
