@@ -228,9 +228,11 @@ static void body_leave(void *arg)
     struct antk_body *self = arg;
     struct antk_core *core = self->core;
     atomic_store(&self->inside, 1);
-    if (atomic_load(&self->flags) &
-        ANTK_KILLED) /* it may have been abandoned, and shall not starve with what it holds */
-        core->machine->ops->set_priority(&self->thread, atomic_load(&self->base_priority));
+    if (atomic_load(&self->flags) & ANTK_KILLED) {
+        /* It may have been abandoned, and shall not starve with what it holds. Under the lock: whoever abandons it may be about to. */
+        antk_lock(&core->lock);
+        antk_set_priority_unlock(&self->thread, atomic_load(&self->base_priority), &core->lock);
+    }
     bool ended = self->candidate && antk_candidate_ended(self, self->exit_status);
     ended |= antk_process_end(self, self->exit_status) == ANTK_ENDED;
     antk_functions_leave_thread();

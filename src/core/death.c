@@ -118,11 +118,11 @@ bool antk_process_bury_dead(struct antk_endpoint *ep)
 
 /* ---- by force ---- */
 
-/* Its process is gone; its thread runs outside the core, and shall not do so at the level of those who live. */
+/* Its process is gone; its thread runs outside the core, and shall not do so at the level of those who live. If it is back by now, it is about to leave at its own. */
 static void abandon(struct antk_core *core, struct antk_body *body, uint32_t incarnation)
 {
     antk_lock(&core->lock);
-    if (body->listed && body->incarnation == incarnation) {
+    if (body->listed && body->incarnation == incarnation && atomic_load(&body->inside) == 0) {
         core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
         if (core->config.contain_faults && core->machine->kind != ANT_MACHINE_VIRTUAL)
             antk_thread_interrupt(&body->thread);
