@@ -288,9 +288,14 @@ static bool all_ended(struct antk_core *core)
 static void await_all(struct antk_core *core, uint64_t deadline_ns)
 {
     struct antk_wait wait = {"the end of all processes", -1, false};
-    while (!all_ended(core))
-        if (antk_park(&core->boot->thread, deadline_ns, wait) != 0)
+    uint64_t again_ns = ANTK_NEVER;
+    while (!all_ended(core)) { /* each that ends wakes it */
+        if (again_ns == ANTK_NEVER || antk_now(core->machine) >= again_ns)
+            again_ns = antk_interrupt_again(core);
+        uint64_t until_ns = again_ns < deadline_ns ? again_ns : deadline_ns;
+        if (antk_park(&core->boot->thread, until_ns, wait) != 0 && until_ns == deadline_ns)
             break;
+    }
 }
 
 /*
@@ -337,8 +342,7 @@ int ant_shutdown(struct ant_shutdown_report *report)
     held.processes_asked = stop_all(core);
     struct antk_endpoint *ep = self->endpoint;
     antk_endpoint_close(ep, -ESHUTDOWN, 0); /* first: others may wait for what it owes them */
-    if (core->config.contain_faults)
-        antk_interrupt_all(core);
+    atomic_store(&core->stop_tries, 0);     /* the watchdog, which tried again, ends too */
     await_all(core, deadline_ns);
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
     antk_fault_unwatch(core);

@@ -205,6 +205,11 @@ int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns
 bool antk_process_bury_dead(struct antk_endpoint *ep);
 /* Asks the threads that are to end by force to do so, if they can be interrupted where they are. How many are there still? */
 uint32_t antk_interrupt_all(struct antk_core *core);
+/*
+ * The same again and again, ever more seldom: threads that were outside the core, and perhaps in a function that must not be left, may be elsewhere by now. When the
+ * next time is; ANTK_NEVER: nobody is left to be stopped, or they are given up.
+ */
+uint64_t antk_interrupt_again(struct antk_core *core);
 
 /* The process that watches: over servers with a watchdog, and threads that are to end by force; see watchdog.c. -EAGAIN, -ENOMEM, -ESHUTDOWN. */
 int antk_watchdog_ensure(struct antk_core *core);

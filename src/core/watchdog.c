@@ -60,8 +60,7 @@ static uint64_t look_at(struct antk_endpoint *ep)
     return due_ns;
 }
 
-/* Threads that were outside the core, and perhaps in a function that must not be left, may be elsewhere by now. */
-static uint64_t look_at_threads(struct antk_core *core)
+uint64_t antk_interrupt_again(struct antk_core *core)
 {
     if (!core->config.contain_faults || antk_interrupt_all(core) == 0)
         return ANTK_NEVER;
@@ -76,7 +75,7 @@ static int watch(struct antk_body *self)
     struct antk_core *core = self->core;
     while (!atomic_load(&self->stop)) {
         atomic_store(&core->watchdog_due_ns, ANTK_NEVER);
-        uint64_t due_ns = look_at_threads(core);
+        uint64_t due_ns = antk_interrupt_again(core);
         for (uint32_t i = 0; i < core->config.max_processes; i++) {
             uint64_t server_due_ns = look_at(&core->endpoints[i]);
             due_ns = server_due_ns < due_ns ? server_due_ns : due_ns;

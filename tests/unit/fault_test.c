@@ -448,8 +448,7 @@ static void a_process_given_up_is_stopped_where_it_computes(void **state)
 }
 
 static int never_written[2];
-static _Atomic int stops_sent, stubborn_stops, outside;
-static _Thread_local bool stubborn;
+static _Atomic int stops_sent, outside;
 
 /* Stands before the C library's, for libant too: what is sent while an earlier one has not arrived does not arrive. */
 int pthread_kill(pthread_t thread, int number)
@@ -462,13 +461,6 @@ int pthread_kill(pthread_t thread, int number)
     return error;
 }
 
-static void count_stops(int signal)
-{
-    on_others_stop(signal);
-    if (stubborn)
-        atomic_fetch_add(&stubborn_stops, 1);
-}
-
 static int be_stuck(void *arg)
 {
     char byte;
@@ -479,14 +471,12 @@ static int be_stuck(void *arg)
     return 0;
 }
 
-/* In the C library whenever it is to be stopped, but for the third time. */
-static int be_stubborn(void *arg)
+/* In the C library whenever it is to be stopped, until so many stops have been sent. */
+static int be_stubborn(void *times)
 {
     const struct timespec hour = {.tv_sec = 3600};
-    (void)arg;
-    stubborn = true;
     atomic_fetch_add(&outside, 1);
-    while (atomic_load(&stubborn_stops) < 3)
+    while (atomic_load(&stops_sent) < *(const int *)times)
         nanosleep(&hour, NULL);
     while (none == 0)
         ;
@@ -497,7 +487,7 @@ static void be_stopped_late(void *arg)
 {
     (void)arg;
     assert_int_equal(pipe(never_written), 0);
-    signal(ANTK_STOP_SIGNAL, count_stops);
+    signal(ANTK_STOP_SIGNAL, on_others_stop);
     boot(true);
     if (on_virtual()) { /* nobody is interrupted there */
         fixture_shutdown();
@@ -508,10 +498,11 @@ static void be_stopped_late(void *arg)
     assert_ok(ant_kill(stuck));
     for (int tries = 50; tries <= 200; tries += 50) /* then it is given up */
         assert_soon(atomic_load(&stops_sent) >= tries);
-    ant_pid pid = spawn("stubborn", 0, be_stubborn, NULL);
+    int times = atomic_load(&stops_sent) + 3;
+    ant_pid pid = spawn("stubborn", 0, be_stubborn, &times);
     assert_soon(atomic_load(&outside) == 2);
     assert_ok(ant_kill(pid));
-    assert_soon(atomic_load(&stubborn_stops) >= 3);
+    assert_soon(atomic_load(&stops_sent) >= times);
     assert_int_equal(write(never_written[1], "", 1), 1);
     fixture_shutdown();
 }
@@ -523,6 +514,36 @@ static void one_that_cannot_be_stopped_leaves_others_their_tries(void **state)
     skip(); /* nobody is interrupted there */
 #endif
     child_must_succeed(be_stopped_late, NULL);
+}
+
+static void be_stopped_by_the_shutdown(void *arg)
+{
+    int times = 240; /* more than the watchdog's tries */
+    struct ant_shutdown_report report;
+    (void)arg;
+    signal(ANTK_STOP_SIGNAL, on_others_stop);
+    boot(true);
+    if (on_virtual()) {
+        fixture_shutdown();
+        return;
+    }
+    ant_pid pid = spawn("stubborn", 0, be_stubborn, &times);
+    assert_soon(atomic_load(&outside) == 1);
+    assert_ok(ant_kill(pid));
+    for (int tries = 50; tries <= 200; tries += 50)
+        assert_soon(atomic_load(&stops_sent) >= tries);
+    assert_ok(ant_shutdown(&report));
+    assert_int_equal(report.processes_abandoned, 0);
+    assert_true(atomic_load(&stops_sent) > times);
+}
+
+static void the_shutdown_tries_again_to_stop_who_was_killed(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_THREAD__)
+    skip(); /* nobody is interrupted there */
+#endif
+    child_must_succeed(be_stopped_by_the_shutdown, NULL);
 }
 
 /* ---- not contained ---- */
@@ -777,6 +798,7 @@ int main(void)
         cmocka_unit_test(several_cores_share_the_handlers),
         cmocka_unit_test(a_process_given_up_is_stopped_where_it_computes),
         cmocka_unit_test(one_that_cannot_be_stopped_leaves_others_their_tries),
+        cmocka_unit_test(the_shutdown_tries_again_to_stop_who_was_killed),
         cmocka_unit_test(a_fault_in_the_rest_of_the_c_library_ends_the_program),
         cmocka_unit_test(heap_corruption_that_malloc_has_found_ends_the_program),
         cmocka_unit_test(a_fault_inside_the_core_ends_the_program),
