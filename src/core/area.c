@@ -180,12 +180,16 @@ int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, 
     int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);
     if (rc != 0)
         return rc;
+    uint64_t tag = atomic_load(&antk_record(core, *frame)->tag);
     if (!received(core, *frame) || (antk_is_a_strays(self->endpoint, *frame) && !self->candidate))
         return -EPERM;
-    enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, *frame)->tag));
     if (self->candidate && atomic_load(&antk_pool_area(core->pool, *frame)->tag) != self->incarnation)
         return -EPERM; /* the predecessor's */
-    *request = state != ANTK_PLAIN;
+    /* Both once more: what was queued here may have been taken back between the two looks, and be its client's. */
+    if (atomic_load(&antk_pool_area(core->pool, *frame)->owner) != self->endpoint->window.id ||
+        atomic_load(&antk_record(core, *frame)->tag) != tag)
+        return -EPERM;
+    *request = antk_tag_state(tag) != ANTK_PLAIN;
     return 0;
 }
 
