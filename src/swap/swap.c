@@ -269,12 +269,21 @@ static uint64_t deadline_of(struct antk_swap *s, int64_t timeout_ns)
     return limit_ns < s->deadline_ns ? limit_ns : s->deadline_ns;
 }
 
-/* The server has not come to rest in time. May it be ended instead? In the midst of a call, it ends after that. */
-static bool end_by_force(struct antk_swap *s)
+/*
+ * The server has not come to rest in time. May it be ended instead? In the midst of a call, it ends after that. Or has it died in time, and
+ * whoever ends it will come to say so?
+ */
+static bool is_ending(struct antk_swap *s)
 {
-    bool may = s->force && antk_now(s->c.endpoint->core->machine) < s->deadline_ns;
+    struct antk_endpoint *ep = s->c.endpoint;
+    bool in_time = antk_now(ep->core->machine) < s->deadline_ns, may = s->force;
     s->force = false; /* once */
-    return may && antk_process_force(s->c.endpoint, -ETIMEDOUT, 0, &s->accepted) == 0;
+    if (in_time && may && antk_process_force(ep, -ETIMEDOUT, 0, &s->accepted) == 0)
+        return true;
+    antk_lock(&ep->lock);
+    bool dying = !ep->body && !ep->closed;
+    antk_unlock(&ep->lock);
+    return in_time && dying;
 }
 
 /* The requester's wait for it. */
@@ -285,7 +294,7 @@ static void await_rest(struct antk_swap *s, int64_t timeout_ns)
         int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
         if (rc == 0 || atomic_load(&s->at_rest))
             continue;
-        if (rc == -ETIMEDOUT && end_by_force(s))
+        if (rc == -ETIMEDOUT && is_ending(s))
             deadline_ns = s->deadline_ns; /* it is dead, or on its way out of the core */
         else
             antk_candidate_cancel(&s->c, rc);

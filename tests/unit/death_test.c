@@ -1305,6 +1305,39 @@ static void force_ends_a_server_that_does_not_come_to_rest(void **state)
     }
 }
 
+static int call_and_work(void *rq)
+{
+    int rc = ant_call(rq, ANT_FOREVER);
+    return rc == -EOWNERDEAD ? ant_work(MS(50)) : -EDOM;
+}
+
+/* On `virtual`, where the client that is answered first keeps the dying from the processor until the time is over. */
+static void who_is_dying_when_the_time_is_over_is_replaced(void **state)
+{
+    (void)state;
+    if (!on_virtual())
+        skip();
+    for (int forced = 0; forced < 2; forced++) {
+        ant_pid requester = puppet_create("requester", FIXTURE_PRIORITY + 5),
+                client = puppet_create("client", FIXTURE_PRIORITY + 10);
+        struct ant_request *rq = puppet_new_request(client, FN);
+        struct ant_swap_options options = {.quiesce_timeout_ns = (int64_t)MS(20), .force = forced};
+        struct ant_swap_report report;
+        rq->operation = OP_OBEY;
+        puppet_begin(client, call_and_work, rq);
+        puppet_await(mortal_pid);
+        puppet_begin_swap(requester, FN, &mortal_one_again, &options, &report);
+        assert_ok(ant_kill(mortal_pid));
+        assert_int_equal(puppet_end(requester), 0);
+        assert_restarted(&report, 2 + (uint32_t)forced);
+        assert_int_equal(puppet_end(client), 0);
+        puppet_bury(mortal_pid);
+        assert_ok(puppet_request_free(client, rq));
+        puppet_dismiss(requester);
+        puppet_dismiss(client);
+    }
+}
+
 static void force_leaves_a_server_alone_that_comes_to_rest(void **state)
 {
     (void)state;
@@ -1478,6 +1511,7 @@ int main(void)
         mortal_test(a_requester_that_is_killed_leaves_the_dead_dead),
         mortal_test(a_server_that_swaps_another_may_die_of_it),
         mortal_test(force_ends_a_server_that_does_not_come_to_rest),
+        mortal_test(who_is_dying_when_the_time_is_over_is_replaced),
         mortal_test(force_leaves_a_server_alone_that_comes_to_rest),
         bare_mortal_test(force_leaves_a_server_alone_that_has_come_to_rest),
         mortal_test(force_replaces_a_server_that_spins),
