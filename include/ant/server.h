@@ -95,7 +95,7 @@ struct ant_server_options {
     size_t stack_bytes;         /* 64 KiB to 64 TiB; default: the core's config */
     uint32_t queue_limit;       /* requests queued at most; default: no limit but the pool */
     int64_t start_timeout_ns;   /* how long `start` may take; default 10 s */
-    int64_t watchdog_ns;        /* how long it may take from one message to the next ant_receive, before it counts as hung and is ended as by ant_kill; default: for ever. A core has a process of its own that watches, one of max_processes, from the first such server on, or, with contain_faults, from the first thread on that has to be stopped */
+    int64_t watchdog_ns;        /* how long it may take from one message to the next ant_receive, before it counts as hung and is ended as by ant_kill (while it rests in a swap, no time counts); default: for ever. A core has a process of its own that watches, one of max_processes, from the first such server on, or, with contain_faults, from the first thread on that has to be stopped */
     enum ant_on_death on_death; /* default: ANT_DEATH_WAIT */
 };
 

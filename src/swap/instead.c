@@ -60,6 +60,8 @@ void antk_swap_cancelled(struct antk_candidate *c)
         s->report.blackout_ns = now_ns - s->quiescent_ns;
     antk_unlock(&ep->lock);
     if (accepted) {
+        if (s->old_watched)
+            antk_watchdog_begin(s->old); /* anew: it has something to go on with */
         atomic_store(&s->released, true);
         antk_unpark(ep->core->machine, &s->old->thread);
     }

@@ -203,6 +203,7 @@ static void come_to_rest_locked(struct antk_swap *s)
         antk_times_of(s->old, &s->old_at_rest);
         s->old_measured = true;
     }
+    s->old_watched = atomic_exchange(&s->old->busy_since_ns, 0) != 0;
     s->old_costs_ns = costs->step_ns[ANT_SWAP_LOOK] + costs->step_ns[ANT_SWAP_WAKE_REQUESTER];
     s->accepted = true;
     s->report.step = ANT_SWAP_START;
@@ -236,7 +237,6 @@ int ant_swap_accept(void)
     if (!self->told_of_swap)
         return -EINVAL;
     self->told_of_swap = false;
-    atomic_store(&self->busy_since_ns, 0);
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
     struct antk_swap *s = ep->notice ? antk_swap_of_notice(ep->notice) : NULL;

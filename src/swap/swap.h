@@ -21,6 +21,7 @@ struct antk_swap {
     bool force;                         /* a server that does not come to rest is ended */
     struct ant_transformer transformer; /* transform is NULL: same state version */
     bool notified;                      /* endpoint's lock: at_notice is taken */
+    bool old_watched;                   /* the watchdog's time ran for it, until it gave up its loop */
     bool accepted;                      /* endpoint's lock: the old server has given up its loop */
     _Atomic bool at_rest;               /* ... and the requester may know */
     _Atomic bool released;              /* the old server may go on, or exit */

@@ -225,6 +225,41 @@ static void a_server_that_rests_for_long_is_not_ended(void **state)
     assert_serves(2, 2);
 }
 
+static void one_that_swaps_itself_is_not_ended_while_it_rests_but_when_it_hangs_after_that(void **state)
+{
+    (void)state;
+    begin();
+    struct ant_request *busy = make_obey();
+    mortal.hook = sleep_long;
+    start_result = -EDOM;
+    puppet_begin_swap(mortal_pid, FN, &mortal_one_again, NULL, NULL);
+    assert_int_equal(puppet_end(mortal_pid), -EDOM);
+    puppet_begin_sleep(mortal_pid, ant_now() + UINT64_C(3600) * ANT_NS_PER_S);
+    take_error(busy, -EOWNERDEAD);
+    start_result = 0;
+    restart(&mortal_one_again);
+    assert_serves(2, 2);
+}
+
+static void one_that_hangs_after_a_swap_that_was_cancelled_is_ended(void **state)
+{
+    (void)state;
+    begin();
+    ant_pid requester = puppet_create("requester", 0);
+    struct ant_request *busy = make_obey();
+    struct ant_message message;
+    puppet_begin_swap(requester, FN, &mortal_one_again, NULL, NULL);
+    assert_ok(puppet_receive(mortal_pid, &message, SOON));
+    assert_int_equal(message.kind, ANT_SWAP);
+    assert_ok(ant_swap_cancel(FN));
+    assert_was(ant_swap, puppet_end(requester), ECANCELED);
+    assert_error(puppet_swap_accept(mortal_pid), ECANCELED);
+    puppet_begin_sleep(mortal_pid, ant_now() + UINT64_C(3600) * ANT_NS_PER_S);
+    take_error(busy, -EOWNERDEAD);
+    restart(&mortal_one_again);
+    assert_serves(2, 2);
+}
+
 static void several_servers_are_each_watched_by_their_own_limit(void **state)
 {
     (void)state;
@@ -297,6 +332,8 @@ int main(void)
         bare_mortal_test(a_server_that_spins_is_abandoned_and_replaced),
         bare_mortal_test(a_server_that_hangs_in_a_swap_is_replaced_by_it),
         bare_mortal_test(a_server_that_rests_for_long_is_not_ended),
+        bare_mortal_test(one_that_swaps_itself_is_not_ended_while_it_rests_but_when_it_hangs_after_that),
+        bare_mortal_test(one_that_hangs_after_a_swap_that_was_cancelled_is_ended),
         bare_mortal_test(several_servers_are_each_watched_by_their_own_limit),
         bare_mortal_test(a_deadlock_is_found_although_somebody_watches),
         bare_mortal_test(the_watchdog_counts_in_no_report),
