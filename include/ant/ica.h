@@ -62,6 +62,7 @@ ANT_API int ant_ica_alloc(size_t pages, void **area);
  *            or the calling thread is no process
  *   -EINVAL  area points into the middle of an area, or at a request
  *   -EBUSY   area is the state of the calling server
+ *   -ENOMEM  the host cannot move the area now; it is still the caller's
  *
  * Paper: section 2.2 (1).
  */

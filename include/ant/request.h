@@ -79,6 +79,7 @@ ANT_API int ant_request_new(uint32_t function, struct ant_request **rq);
  *   -EPERM   rq is another process's now (sent, and its result not yet received), or belongs to the predecessor that a swap
  *            has not yet replaced; or the calling thread is no process
  *   -EBUSY   the caller is serving rq: it must be answered
+ *   -ENOMEM  the host cannot move the area now; rq is still the caller's
  */
 ANT_API int ant_request_free(struct ant_request *rq);
 

@@ -293,6 +293,32 @@ static int alloc_without_maps(void *arg)
     return 0;
 }
 
+#define FREED 64
+
+/* What is held back for such cases lasts for a while. */
+static int free_without_maps(void *arg)
+{
+    void *areas[FREED];
+    struct ant_request *rqs[FREED];
+    int freed = 0;
+    (void)arg;
+    for (int i = 0; i < FREED; i++) {
+        expect_ok(ant_ica_alloc(1, &areas[i]));
+        expect_ok(ant_request_new(FN, &rqs[i]));
+    }
+    child_exhaust_maps();
+    while (freed < FREED - 1 && ant_ica_free(areas[freed]) == 0)
+        freed++;
+    expect_error(ant_ica_free(areas[freed]), ENOMEM);
+    expect_error(ant_request_free(rqs[freed]), ENOMEM);
+    child_release_maps();
+    for (int i = freed; i < FREED; i++) /* they are still its own */
+        expect_ok(ant_ica_free(areas[i]));
+    for (int i = 0; i < FREED; i++)
+        expect_ok(ant_request_free(rqs[i]));
+    return 0;
+}
+
 static void calls_without_maps(void *arg)
 {
     (void)arg;
@@ -317,6 +343,7 @@ static void calls_without_maps(void *arg)
     assert_int_equal(puppet_do(server, reply_without_maps, at_server[1]), 0);
     assert_int_equal(puppet_do(client, cancel_without_maps, rq[4]), 0);
     assert_int_equal(puppet_do(client, alloc_without_maps, NULL), 0);
+    assert_int_equal(puppet_do(client, free_without_maps, NULL), 0);
     assert_expectations();
     puppet_await(client);
     assert_int_equal(info_of(client).pages, client_before.pages);
