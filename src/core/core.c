@@ -342,7 +342,8 @@ int ant_shutdown(struct ant_shutdown_report *report)
     held.processes_asked = stop_all(core);
     struct antk_endpoint *ep = self->endpoint;
     antk_endpoint_close(ep, -ESHUTDOWN, 0); /* first: others may wait for what it owes them */
-    atomic_store(&core->stop_tries, 0);     /* the watchdog, which tried again, ends too */
+    atomic_store(&core->stop_due_ns, 0);
+    atomic_store(&core->stop_tries, 0); /* the watchdog, which tried again, ends too */
     await_all(core, deadline_ns);
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
     antk_fault_unwatch(core);

@@ -32,6 +32,7 @@ struct antk_core {
 
     struct antk_endpoint *_Atomic watchdog; /* of the process that watches; NULL: there is none */
     _Atomic uint64_t watchdog_due_ns;       /* when it looks again; a server that will be due before wakes it */
+    _Atomic uint64_t stop_due_ns;           /* when they are interrupted again */
     _Atomic uint32_t stop_tries;            /* how often threads were interrupted since the last one was to be stopped; see watchdog.c */
     _Atomic uint32_t monitors;              /* lent by any process */
     _Atomic uint32_t lendings;              /* of monitors, so far */

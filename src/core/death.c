@@ -161,6 +161,7 @@ int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns
         antk_waiters_wake(core, antk_endpoint_bury(ep));
     antk_unpin(ep);
     atomic_store(&core->stop_tries, 0);
+    atomic_store(&core->stop_due_ns, 0);
     if (core->config.contain_faults && antk_watchdog_ensure(core) == 0)
         antk_watchdog_wake(core); /* it tries again */
     return 0;

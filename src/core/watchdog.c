@@ -62,12 +62,17 @@ static uint64_t look_at(struct antk_endpoint *ep)
 
 uint64_t antk_interrupt_again(struct antk_core *core)
 {
+    uint64_t due_ns = atomic_load(&core->stop_due_ns);
+    if (antk_now(core->machine) < due_ns) /* woken for something else: that is no try */
+        return due_ns;
     if (!core->config.contain_faults || antk_interrupt_all(core) == 0)
         return ANTK_NEVER;
     uint32_t tries = atomic_fetch_add(&core->stop_tries, 1) + 1;
     if (tries > RETRIES)
         return ANTK_NEVER; /* given up, until somebody else is to be stopped */
-    return antk_now(core->machine) + RETRY_NS * (1 + tries / 8);
+    due_ns = antk_now(core->machine) + RETRY_NS * (1 + tries / 8);
+    atomic_store(&core->stop_due_ns, due_ns);
+    return due_ns;
 }
 
 static int watch(struct antk_body *self)

@@ -516,6 +516,59 @@ static void one_that_cannot_be_stopped_leaves_others_their_tries(void **state)
     child_must_succeed(be_stopped_late, NULL);
 }
 
+static pthread_key_t at_thread_end;
+static atomic_bool thread_ended;
+
+static void note_end(void *value)
+{
+    (void)value;
+    atomic_store(&thread_ended, true);
+}
+
+/* In the C library until this is written. */
+static atomic_bool may_be_stopped;
+
+static int be_stubborn_for_a_while(void *arg)
+{
+    const struct timespec hour = {.tv_sec = 3600};
+    pthread_setspecific(at_thread_end, arg);
+    atomic_fetch_add(&outside, 1);
+    while (!atomic_load(&may_be_stopped))
+        nanosleep(&hour, NULL);
+    while (none == 0)
+        ;
+    return 0;
+}
+
+static void be_stopped_while_others_work(void *arg)
+{
+    assert_int_equal(pthread_key_create(&at_thread_end, note_end), 0);
+    boot(true);
+    if (on_virtual()) {
+        fixture_shutdown();
+        return;
+    }
+    ant_pid pid = spawn("stubborn", 0, be_stubborn_for_a_while, &arg);
+    assert_soon(atomic_load(&outside) == 1);
+    assert_ok(ant_kill(pid));
+    for (int i = 0; i < 1000; i++) {
+        antk_watchdog_wake(antk_self->core);
+        sched_yield(); /* to it */
+    }
+    atomic_store(&may_be_stopped, true);
+    assert_soon(atomic_load(&thread_ended));
+    fixture_shutdown();
+}
+
+static void what_else_wakes_the_watchdog_is_no_try(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_THREAD__)
+    skip(); /* nobody is interrupted there */
+#endif
+    child_must_succeed(be_stopped_while_others_work, NULL);
+}
+
 static void be_stopped_by_the_shutdown(void *arg)
 {
     int times = 240; /* more than the watchdog's tries */
@@ -799,6 +852,7 @@ int main(void)
         cmocka_unit_test(a_process_given_up_is_stopped_where_it_computes),
         cmocka_unit_test(one_that_cannot_be_stopped_leaves_others_their_tries),
         cmocka_unit_test(the_shutdown_tries_again_to_stop_who_was_killed),
+        cmocka_unit_test(what_else_wakes_the_watchdog_is_no_try),
         cmocka_unit_test(a_fault_in_the_rest_of_the_c_library_ends_the_program),
         cmocka_unit_test(heap_corruption_that_malloc_has_found_ends_the_program),
         cmocka_unit_test(a_fault_inside_the_core_ends_the_program),
