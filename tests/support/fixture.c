@@ -167,6 +167,20 @@ void fixture_boot_exact(const struct ant_costs *costs)
         skip();
 }
 
+void fixture_boot_seed(uint64_t seed)
+{
+    struct ant_config config = fixture_config();
+    config.pct_depth = seed == 0 ? 0 : 3;
+    config.pct_steps = 400;
+    config.seed = seed;
+    fixture_boot(&config);
+}
+
+bool fixture_explores(uint64_t seed, uint64_t seeds)
+{
+    return seed < seeds && (seed == 0 || on_virtual());
+}
+
 int fixture_no_core(void **state)
 {
     (void)state;

@@ -92,6 +92,12 @@ int fixture_no_core(void **state);
 void fixture_boot_with_costs(const struct ant_costs *costs);
 /* ... on a clock that tells exactly; elsewhere the test is skipped. */
 void fixture_boot_exact(const struct ant_costs *costs);
+/*
+ * Boots for a test that goes through seeds, 0 first: `virtual` explores with each but that. What only threads on many CPUs come to is found so.
+ *     for (uint64_t seed = 0; fixture_explores(seed, 300); seed++) { fixture_boot_seed(seed); ... fixture_shutdown(); }
+ */
+void fixture_boot_seed(uint64_t seed);
+bool fixture_explores(uint64_t seed, uint64_t seeds);
 int fixture_teardown(void **state);
 #define core_test(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 

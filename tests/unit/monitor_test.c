@@ -249,11 +249,8 @@ static void the_monitor_lent_after_a_death_is_the_one_that_is_told(void **state)
 static void a_death_in_a_swap_is_told_before_the_swap(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 100 && (seed == 0 || on_virtual()); seed++) {
-        struct ant_config config = fixture_config();
-        config.pct_depth = seed == 0 ? 0 : 3;
-        config.seed = seed;
-        fixture_boot(&config);
+    for (uint64_t seed = 0; fixture_explores(seed, 100); seed++) {
+        fixture_boot_seed(seed);
         mortal_begin(NULL);
         ant_pid requester = puppet_create("requester", FIXTURE_PRIORITY + 5),
                 watcher = puppet_create("watcher", 0);
@@ -405,24 +402,12 @@ static void a_dead_server_s_monitors_are_freed(void **state)
     assert_serves(2, 2);
 }
 
-/* What only threads on many CPUs come to, `virtual` explores. */
-static void boot_seed(uint64_t seed)
-{
-    struct ant_config config = fixture_config();
-    config.pct_depth = seed == 0 ? 0 : 3;
-    config.pct_steps = 400;
-    config.seed = seed;
-    fixture_boot(&config);
-    mortal_begin(NULL);
-}
-
-#define SEEDS 300u
-
 static void a_monitor_that_is_told_while_its_server_dies_is_dropped(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < SEEDS && (seed == 0 || on_virtual()); seed++) {
-        boot_seed(seed);
+    for (uint64_t seed = 0; fixture_explores(seed, 300); seed++) {
+        fixture_boot_seed(seed);
+        mortal_begin(NULL);
         make_a_watching_server();
         ant_pid swapper = puppet_create("swapper", 0);
         puppet_begin_swap(swapper, FN_OTHER, &mortal_one_again, NULL, NULL);
@@ -438,8 +423,9 @@ static void a_monitor_that_is_told_while_its_server_dies_is_dropped(void **state
 static void a_death_is_not_told_to_who_asks_when_it_is_mended(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < SEEDS && (seed == 0 || on_virtual()); seed++) {
-        boot_seed(seed);
+    for (uint64_t seed = 0; fixture_explores(seed, 300); seed++) {
+        fixture_boot_seed(seed);
+        mortal_begin(NULL);
         assert_ok(ant_kill(mortal_pid));
         await_death(mortal_pid);
         struct ant_request *rq = lend(FN, 1);

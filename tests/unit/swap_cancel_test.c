@@ -338,12 +338,8 @@ static int send_to_itself_and_wait(struct ant_server *self)
 static void the_old_server_answers_what_a_cancelled_start_has_sent_it(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 200 && (seed == 0 || on_virtual()); seed++) {
-        struct ant_config config = fixture_config();
-        config.pct_depth = seed == 0 ? 0 : 3;
-        config.pct_steps = 400;
-        config.seed = seed;
-        fixture_boot(&config);
+    for (uint64_t seed = 0; fixture_explores(seed, 200); seed++) {
+        fixture_boot_seed(seed);
         mortal_begin(NULL);
         requester = puppet_create("requester", FIXTURE_PRIORITY + 5);
         atomic_store(&sent_to_itself, false);
