@@ -87,8 +87,9 @@ void antk_areas_sweep(struct antk_endpoint *ep, uint32_t incarnation, bool last)
         if (!last && (state == ANTK_CARRIED || (incarnation != 0 && served)))
             continue;
         uint32_t data = antk_record(core, frame)->data;
-        if (state == ANTK_DONE && data != ANTK_NO_FRAME) /* answered, and not taken any more */
-            antk_area_drop(ep, data);
+        bool answered = state == ANTK_DONE && data != ANTK_NO_FRAME; /* and not taken any more */
+        if (answered && atomic_load(&antk_pool_area(core->pool, data)->owner) == ep->window.id)
+            antk_area_drop(ep, data); /* else it has been met before */
         antk_area_drop(ep, frame);
     }
     antk_unlock(&core->sweep_lock);
