@@ -240,6 +240,29 @@ int mortal_setup(void **state)
     return 0;
 }
 
+int obey_in_start(struct ant_server *self)
+{
+    (void)self;
+    expect_ok(puppet_obey());
+    return 0;
+}
+
+int fail_to_start(struct ant_server *self)
+{
+    void *area;
+    (void)self;
+    expect_ok(ant_ica_alloc(5, &area));
+    return -EDOM;
+}
+
+int end_of(ant_pid puppet)
+{
+    assert_ok(ant_kill(puppet));
+    int status = join(puppet);
+    puppet_bury(puppet);
+    return status;
+}
+
 bool is_dead(ant_pid pid)
 {
     struct ant_process_info info;

@@ -82,6 +82,12 @@ void mortal_begin(const struct ant_server_options *options);
 #define mortal_test(f) cmocka_unit_test_setup_teardown(f, mortal_setup, fixture_teardown)
 #define bare_mortal_test(f) cmocka_unit_test_setup_teardown(f, fixture_no_core, fixture_teardown)
 
+/* For `hook`: it does what the boss says, from within `start`; it fails, with an area allocated. */
+int obey_in_start(struct ant_server *self);
+int fail_to_start(struct ant_server *self);
+
+/* Kills a puppet; what it ended with. */
+int end_of(ant_pid puppet);
 bool is_dead(ant_pid pid);
 void await_death(ant_pid pid);
 /* Kills the server, and waits until it is dead. */

@@ -45,12 +45,6 @@ static void take_told(struct ant_request *rq, enum ant_change change, int error,
     assert_ok(ant_request_free(rq));
 }
 
-static int fail_to_start(struct ant_server *self)
-{
-    (void)self;
-    return -EDOM;
-}
-
 static void a_death_is_told_once(void **state)
 {
     (void)state;
@@ -93,13 +87,6 @@ static void a_death_before_is_told_at_once(void **state)
     assert_ok(ant_request_free(late));
     assert_ok(ant_request_free(mended));
     assert_ok(ant_request_free(all));
-}
-
-static int obey_in_start(struct ant_server *self)
-{
-    (void)self;
-    expect_ok(puppet_obey());
-    return 0;
 }
 
 /* Else a supervisor that somebody has forestalled would hear of the death again and again, and keep him from the processor. */

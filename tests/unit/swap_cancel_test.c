@@ -60,7 +60,7 @@ static void a_swap_that_waits_for_the_old_server_can_be_cancelled(void **state)
     assert_untouched(3);
 }
 
-static int obey_in_start(struct ant_server *self)
+static int prepare_and_obey(struct ant_server *self)
 {
     void *area;
     (void)self;
@@ -90,7 +90,7 @@ static int work_in_start(struct ant_server *self)
 static void a_start_that_waits_in_the_core_is_ended_at_once(void **state)
 {
     (void)state;
-    static int (*const hooks[])(struct ant_server *) = {obey_in_start, sleep_in_start, work_in_start};
+    static int (*const hooks[])(struct ant_server *) = {prepare_and_obey, sleep_in_start, work_in_start};
     for (size_t i = 0; i < 3; i++) {
         struct ant_swap_report report;
         ant_pid found;
@@ -151,7 +151,7 @@ static void a_start_that_spins_is_abandoned(void **state)
 static int dirty_transform(struct ant_server *self, const void *old, size_t bytes, void **state)
 {
     (void)old, (void)bytes, (void)state;
-    return obey_in_start(self);
+    return prepare_and_obey(self);
 }
 
 static void a_transformer_can_be_cancelled(void **state)
@@ -195,7 +195,7 @@ static void a_cancelled_swap_of_the_dead_leaves_it_dead(void **state)
     struct ant_swap_report report;
     mortal_kill();
     struct ant_request *queued = send_op(OP_COUNT, 1);
-    mortal.hook = obey_in_start;
+    mortal.hook = prepare_and_obey;
     puppet_begin_swap(requester, FN, &mortal_one_again, NULL, &report);
     puppet_await(mortal_pid);
     assert_ok(ant_swap_cancel(FN));
