@@ -14,7 +14,7 @@
 
 #define SWAPS 6000u
 #define LIMIT_NS INT64_C(150000)
-#define SENDINGS 100000u
+#define SENDINGS 20000u
 #define MAYFLY_STATUS 4711
 
 static struct ant_program racing; /* model_programs[0], but for its start */
