@@ -209,6 +209,21 @@ static void check_answer(struct client *client, struct slot *slot)
     check_order(client, slot, order);
 }
 
+/* What has become of an area that nobody was to change. */
+static const char *looks(const void *data, size_t pages, uint64_t key)
+{
+    const unsigned char *bytes = data;
+    size_t zeroes = 0;
+
+    while (zeroes < pages * ANT_PAGE_BYTES && bytes[zeroes] == 0) {
+        zeroes++;
+    }
+    return model_matches(data, pages, key, true)      ? "as a server would have changed it"
+           : zeroes == pages * (size_t)ANT_PAGE_BYTES ? "all zeroes"
+           : zeroes >= ANT_PAGE_BYTES                 ? "zeroes at first"
+                                                      : "neither as it was nor as it will be";
+}
+
 /* The core has answered in the server's stead: had it a reason to? */
 static void check_error(struct client *client, struct slot *slot, int error)
 {
@@ -234,8 +249,11 @@ static void check_error(struct client *client, struct slot *slot, int error)
                  client->actor->number);
     STRESS_CHECK(order->taken > 0 || slot->data == NULL ||
                      model_matches(slot->data, slot->order.pages, slot->order.key, false),
-                 "client %u: a data area that nobody took has changed, cookie %" PRIx64,
-                 client->actor->number, slot->cookie);
+                 "client %u: a data area that nobody took has changed, cookie %" PRIx64
+                 ": %s, %u pages, operation %u, %s, %u deaths, %u ends",
+                 client->actor->number, slot->cookie,
+                 looks(slot->data, slot->order.pages, slot->order.key), slot->order.pages,
+                 slot->operation, ant_strerror(error), (unsigned)deaths, (unsigned)ends);
 }
 
 static void client_take(struct client *client, struct slot *slot)
