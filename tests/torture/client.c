@@ -250,10 +250,11 @@ static void check_error(struct client *client, struct slot *slot, int error)
     STRESS_CHECK(order->taken > 0 || slot->data == NULL ||
                      model_matches(slot->data, slot->order.pages, slot->order.key, false),
                  "client %u: a data area that nobody took has changed, cookie %" PRIx64
-                 ": %s, %u pages, operation %u, %s, %u deaths, %u ends",
+                 ": %s, %u pages, operation %u, %s, %u deaths, %u ends%s",
                  client->actor->number, slot->cookie,
                  looks(slot->data, slot->order.pages, slot->order.key), slot->order.pages,
-                 slot->operation, ant_strerror(error), (unsigned)deaths, (unsigned)ends);
+                 slot->operation, ant_strerror(error), (unsigned)deaths, (unsigned)ends,
+                 order->key == slot->order.key ? "" : "; nor is its request's payload what it was");
 }
 
 static void client_take(struct client *client, struct slot *slot)
