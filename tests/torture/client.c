@@ -209,21 +209,6 @@ static void check_answer(struct client *client, struct slot *slot)
     check_order(client, slot, order);
 }
 
-/* What has become of an area that nobody was to change. */
-static const char *looks(const void *data, size_t pages, uint64_t key)
-{
-    const unsigned char *bytes = data;
-    size_t zeroes = 0;
-
-    while (zeroes < pages * ANT_PAGE_BYTES && bytes[zeroes] == 0) {
-        zeroes++;
-    }
-    return model_matches(data, pages, key, true)      ? "as a server would have changed it"
-           : zeroes == pages * (size_t)ANT_PAGE_BYTES ? "all zeroes"
-           : zeroes >= ANT_PAGE_BYTES                 ? "zeroes at first"
-                                                      : "neither as it was nor as it will be";
-}
-
 /* The core has answered in the server's stead: had it a reason to? */
 static void check_error(struct client *client, struct slot *slot, int error)
 {
@@ -252,7 +237,7 @@ static void check_error(struct client *client, struct slot *slot, int error)
                  "client %u: a data area that nobody took has changed, cookie %" PRIx64
                  ": %s, %u pages, operation %u, %s, %u deaths, %u ends%s",
                  client->actor->number, slot->cookie,
-                 looks(slot->data, slot->order.pages, slot->order.key), slot->order.pages,
+                 area_looks(slot->data, slot->order.pages, slot->order.key), slot->order.pages,
                  slot->operation, ant_strerror(error), (unsigned)deaths, (unsigned)ends,
                  order->key == slot->order.key ? "" : "; nor is its request's payload what it was");
 }

@@ -229,6 +229,20 @@ static void turn(void *area, const struct order *order)
 }
 
 /* Takes a request: its stamp, and what must hold when a request comes to a server. */
+const char *area_looks(const void *data, size_t pages, uint64_t key)
+{
+    const unsigned char *bytes = data;
+    size_t zeroes = 0;
+
+    while (zeroes < pages * ANT_PAGE_BYTES && bytes[zeroes] == 0) {
+        zeroes++;
+    }
+    return model_matches(data, pages, key, true)      ? "as a server would have changed it"
+           : zeroes == pages * (size_t)ANT_PAGE_BYTES ? "all zeroes"
+           : zeroes >= ANT_PAGE_BYTES                 ? "zeroes at first"
+                                                      : "neither as it was nor as it will be";
+}
+
 static struct order *take(struct ant_request *rq)
 {
     struct order *order = order_of(rq);
@@ -246,7 +260,8 @@ static struct order *take(struct ant_request *rq)
                  "function %u: a request without its area", rq->function);
     STRESS_CHECK(rq->data == NULL || order->taken > 1 || order->worn ||
                      model_matches(rq->data, order->pages, order->key, false),
-                 "function %u: wrong bytes in a request, cookie %" PRIx64, rq->function, rq->cookie);
+                 "function %u: wrong bytes in a request, cookie %" PRIx64 ": %s, %u pages", rq->function,
+                 rq->cookie, area_looks(rq->data, order->pages, order->key), order->pages);
     return order;
 }
 

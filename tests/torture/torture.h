@@ -198,6 +198,8 @@ void server_attempted(struct server *server);
 int server_create(uint32_t number);
 int driver_create(uint32_t number);
 /* The server or driver of a function; NULL: none. */
+/* What has become of an area that nobody was to change, for the text of a violation. */
+const char *area_looks(const void *data, size_t pages, uint64_t key);
 struct server *server_of(uint32_t function);
 /* Programs. `which` is any number. */
 const struct ant_program *server_program(uint64_t which);
