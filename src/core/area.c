@@ -108,9 +108,9 @@ void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
 }
 
 /* False: it is in the window already, but on its way. */
-static bool received(struct antk_core *core, uint32_t frame)
+static bool received(uint64_t tag)
 {
-    enum antk_request_state state = antk_tag_state(atomic_load(&antk_record(core, frame)->tag));
+    enum antk_request_state state = antk_tag_state(tag);
     return state == ANTK_PLAIN || state == ANTK_HELD || state == ANTK_SERVICE;
 }
 
@@ -132,16 +132,16 @@ bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
 }
 
 /*
- * For those who look at frame after frame: an area in this window, and received. Under the lock nothing that is queued leaves; what
- * comes meanwhile is CARRIED before it is here.
+ * For those who look at frame after frame: an area in this window, and received. What is taken back just now, and received there, is not; nor if it is
+ * sent here again meanwhile: with each sending its tag is another.
  */
 static bool is_here(struct antk_endpoint *ep, uint32_t frame)
 {
-    struct antk_area *area = antk_pool_area(ep->core->pool, frame);
-    antk_lock(&ep->lock);
-    bool here = atomic_load(&area->owner) == ep->window.id && received(ep->core, frame);
-    antk_unlock(&ep->lock);
-    return here;
+    struct antk_record *record = antk_record(ep->core, frame);
+    uint64_t tag = atomic_load(&record->tag);
+    return received(tag) &&
+           atomic_load(&antk_pool_area(ep->core->pool, frame)->owner) == ep->window.id &&
+           atomic_load(&record->tag) == tag;
 }
 
 /* ... and a body's own: a new server's what it has allocated, its predecessor's all the rest. Strays are asked for before, because of the order of locks; nobody becomes one now. */
@@ -182,7 +182,7 @@ int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, 
     if (rc != 0)
         return rc;
     uint64_t tag = atomic_load(&antk_record(core, *frame)->tag);
-    if (!received(core, *frame) || (antk_is_a_strays(self->endpoint, *frame) && !self->candidate))
+    if (!received(tag) || (antk_is_a_strays(self->endpoint, *frame) && !self->candidate))
         return -EPERM;
     if (self->candidate && atomic_load(&antk_pool_area(core->pool, *frame)->tag) != self->incarnation)
         return -EPERM; /* the predecessor's */
@@ -242,7 +242,7 @@ int ant_ica_info(const void *area, struct ant_ica_info *info)
     int rc = antk_area_find(self->core->pool, &self->endpoint->window, area, &frame);
     if (rc != 0)
         return rc;
-    if (!received(self->core, frame))
+    if (!is_here(self->endpoint, frame))
         return -EPERM;
     info->pages = antk_pool_area(self->core->pool, frame)->pages;
     info->frame = frame;

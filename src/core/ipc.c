@@ -93,7 +93,7 @@ int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t fr
     antk_set_state(record, ANTK_CARRIED, 0);
     int rc = antk_area_hand(from, to, frame, must);
     if (rc == 0 && data_record) {
-        antk_set_state(data_record, ANTK_CARRIED, 0);
+        atomic_store(&data_record->tag, antk_tag(ANTK_CARRIED, 0, (uint32_t)(data_tag >> 32) + 1));
         rc = antk_area_hand(from, to, data, must);
         if (rc != 0) {
             atomic_store(&data_record->tag, data_tag);

@@ -14,7 +14,7 @@
  *   LENT -> RESULT, HELD      by whoever has something to tell, or by the process that takes it back, under its lock
  *   RESULT, DONE -> HELD      by the client
  * Pages that are between two windows, or about to be freed, say CARRIED: nobody else may touch them.
- * It also holds the server and a number that grows with each sending of this frame, so that whoever remembers a
+ * It also holds the server and a number that grows with each sending of this frame (a data area, too), so that whoever remembers a
  * tag can tell under the server's lock whether that very request is still queued there.
  */
 #ifndef ANTK_REQUEST_H

@@ -3,18 +3,23 @@
 #include "mortal.h"
 
 /* On real machines so long that a busy one does not make a server hang. */
-#define LIMIT (on_virtual() ? MS(20) : MS(300))
+#define LIMIT limit(MS(300))
 
-static void begin_with(uint64_t limit_ns)
+static uint64_t limit(uint64_t real_ns)
+{
+    return on_virtual() ? MS(20) : real_ns;
+}
+
+static void begin_with(uint64_t real_ns)
 {
     fixture_boot(NULL);
-    mortal_begin(&(struct ant_server_options){.watchdog_ns = (int64_t)limit_ns,
+    mortal_begin(&(struct ant_server_options){.watchdog_ns = (int64_t)limit(real_ns),
                                               .priority = FIXTURE_PRIORITY - 1});
 }
 
 static void begin(void)
 {
-    begin_with(LIMIT);
+    begin_with(MS(300));
 }
 
 static struct ant_request *watch_for_death(void)
@@ -88,10 +93,9 @@ static void a_loop_of_its_own_that_hangs_is_ended(void **state)
 static void many_quick_messages_are_no_slow_one(void **state)
 {
     (void)state;
-    uint64_t limit_ns = on_virtual() ? LIMIT : 2 * ANT_NS_PER_S; /* a real machine may have much else to run */
     uint32_t count = 60;
-    begin_with(limit_ns);
-    mortal.time_ns = limit_ns * 3 / 2 / count;
+    begin_with(2 * ANT_NS_PER_S); /* a real machine may have much else to run */
+    mortal.time_ns = limit(2 * ANT_NS_PER_S) * 3 / 2 / count;
     for (uint32_t i = 0; i < count; i++) {
         struct ant_request *rq = new_request(FN);
         rq->operation = i % 2 ? OP_SLEEP : OP_WORK;
