@@ -342,12 +342,77 @@ static void what_is_out_cannot_be_used_while_its_result_arrives(void **unused)
     stress_assert_clean();
 }
 
+/* ---- requests that come and go while what the dead left is freed ---- */
+
+#define DEATHS 2000u
+#define CANCELLERS 3u
+
+/* What it does not get to serve stays as it was, whatever becomes of its servers. */
+static int send_and_take_back(void *number)
+{
+    uint64_t key = (uintptr_t)number << 32;
+    struct ant_request *rq;
+    struct ant_message result;
+
+    STRESS_OK(ant_request_new(FN_BUSY, &rq));
+    while (!atomic_load(&over)) {
+        STRESS_OK(ant_ica_alloc(1, &rq->data));
+        void *data = rq->data;
+        model_fill(data, 1, ++key);
+        for (int again = 0; again < 8 && rq->data == data; again++) {
+            ant_work(200); /* else no time would pass on `virtual` */
+            int sent = ant_send(rq);
+            STRESS_CHECK(sent == 0, "ant_send: %s", ant_strerror(sent));
+            if (sent == 0 && ant_cancel(rq) != 0) {
+                STRESS_OK(ant_receive(&result, ANT_FOREVER));
+            }
+            STRESS_CHECK(rq->data == NULL || model_matches(data, 1, key, false),
+                         "an area that nobody has changed is another");
+        }
+        if (rq->data != NULL) {
+            STRESS_OK(ant_ica_free(rq->data));
+        }
+    }
+    return ant_request_free(rq);
+}
+
+static void what_is_taken_back_is_not_freed_with_what_the_dead_left(void **unused)
+{
+    (void)unused;
+    struct ant_server_options options = {.priority = MODEL_SERVER_PRIORITY};
+    ant_pid server, clients[CANCELLERS];
+
+    atomic_store(&over, false);
+    stress_boot(&(struct ant_config){.pool_bytes = 2 << 20,
+                                     .max_processes = 16,
+                                     .log = ANT_LOG_ERROR,
+                                     .priority = MODEL_REQUESTER_PRIORITY});
+    STRESS_OK(ant_serve(FN_BUSY, &answering, &options, &server));
+    for (uintptr_t i = 0; i < CANCELLERS; i++) {
+        struct ant_process_options low = {.priority = MODEL_LOW_CLIENT_PRIORITY};
+        STRESS_OK(ant_process_create(&low, send_and_take_back, (void *)(i + 1), &clients[i]));
+    }
+    for (uint32_t i = 0; i < stress_size(DEATHS, 50); i++) {
+        STRESS_OK(ant_kill(server));
+        STRESS_OK(ant_sleep(ant_now() + 20 * ANT_NS_PER_US));
+        STRESS_OK(ant_swap(FN_BUSY, &answering, NULL, NULL)); /* without trust */
+    }
+    atomic_store(&over, true);
+    for (uint32_t i = 0; i < CANCELLERS; i++) {
+        STRESS_OK(ant_wait(clients[i], ANT_FOREVER, NULL));
+    }
+    STRESS_OK(ant_stop(server, ANT_FOREVER, NULL));
+    stress_shutdown();
+    stress_assert_clean();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_servers_that_are_given_up_at_any_instant_harm_nobody),
         cmocka_unit_test(a_core_that_ends_at_any_instant_leaves_no_thread),
         cmocka_unit_test(what_is_out_cannot_be_used_while_its_result_arrives),
+        cmocka_unit_test(what_is_taken_back_is_not_freed_with_what_the_dead_left),
     };
 
     if (pthread_key_create(&thread_end, note_thread_end) != 0) {
