@@ -23,7 +23,8 @@ struct stamp {
     uint64_t sequence, first, again;
 };
 
-static struct client {
+/* Each process has its own: one that has been killed may run on for an instant while the next of its number begins. */
+struct client {
     struct actor *actor;
     struct slot slots[OUT_MAX];
     uint32_t busy; /* slots in use */
@@ -31,7 +32,7 @@ static struct client {
     uint64_t sent, results, withdrawn;
     uint64_t sequence[FUNCTIONS];
     struct stamp recent[FUNCTIONS][RECENT];
-} clients[CLIENTS_MAX];
+};
 
 static uint32_t index_of(uint32_t function)
 {
@@ -437,9 +438,8 @@ static void client_step(struct client *client)
 int client_main(void *argument)
 {
     struct actor *actor = argument;
-    struct client *client = &clients[actor->number];
+    struct client own = {.actor = actor}, *client = &own;
 
-    *client = (struct client){.actor = actor};
     while (!atomic_load(&round_now.over) && !client->stopped) {
         client_step(client);
     }
