@@ -9,62 +9,6 @@
 
 _Thread_local struct antk_body *antk_self;
 
-void antk_check(struct antk_body *self)
-{
-    if (__builtin_expect(atomic_load(&self->flags) != 0, 0))
-        antk_leave(self, -ESHUTDOWN);
-}
-
-static uint32_t depth_of(struct antk_body *self)
-{
-    return atomic_load_explicit(&self->inside, memory_order_relaxed);
-}
-
-struct antk_body *antk_enter(void)
-{
-    struct antk_body *self = antk_self;
-    if (self) {
-        atomic_store(&self->inside, depth_of(self) + 1); /* one call of ours makes another */
-        antk_check(self);
-        antk_boundary(self->core->machine);
-    }
-    return self;
-}
-
-void antk_exit(struct antk_body **entered)
-{
-    struct antk_body *self = *entered;
-    if (!self || self != antk_self) /* it is no process any more */
-        return;
-    uint32_t depth = depth_of(self) - 1;
-    atomic_store(&self->inside, depth);
-    antk_boundary(self->core->machine);
-    if (depth == 0)
-        antk_check(self);
-}
-
-struct antk_body *antk_current(void)
-{
-    struct antk_body *self = antk_self;
-    if (self)
-        antk_check(self);
-    return self;
-}
-
-void antk_go_outside(struct antk_body *self)
-{
-    atomic_store(&self->inside, 0);
-    antk_boundary(self->core->machine);
-    antk_check(self);
-}
-
-void antk_come_back(struct antk_body *self)
-{
-    antk_boundary(self->core->machine);
-    atomic_store(&self->inside, 1);
-    antk_check(self);
-}
-
 void antk_leave(struct antk_body *self, int status)
 {
     self->exit_status = status;
@@ -191,6 +135,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->death, 0);
     atomic_store(&body->busy_since_ns, 0);
     atomic_store(&body->stray, false);
+    body->last_function.function = 0;
     body->told_of_swap = false;
     atomic_store(&body->retired, false);
     body->thread.index = ep->index;

@@ -213,6 +213,7 @@ static bool give_up(struct antk_candidate *c)
     uint32_t incarnation = c->body->incarnation;
     if (!over) { /* in this order: whoever comes out of ant_work because of stop must find the flag */
         atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
+        antk_fence_heavy();
         over = atomic_load(&c->body->inside) != 0;
         atomic_store(&c->body->stop, 1);
     }

@@ -50,7 +50,6 @@ static int create_tables(struct antk_core *core)
     antk_lock_init(core->machine, &core->sweep_lock);
     init_endpoints(core);
     init_bodies(core);
-    core->tables = true;
     atomic_store(&core->holders, 1);
     return antk_functions_init(core);
 }
@@ -124,13 +123,6 @@ static int create_machine(struct antk_core *core)
 static void destroy(struct antk_core *core)
 {
     antk_functions_fini(core);
-    if (core->tables) {
-        for (uint32_t i = 0; i < core->config.max_processes; i++)
-            antk_lock_fini(&core->endpoints[i].lock);
-        antk_lock_fini(&core->lock);
-        antk_lock_fini(&core->pool_lock);
-        antk_lock_fini(&core->sweep_lock);
-    }
     antk_pool_destroy(core->pool);
     free(core->records);
     for (uint32_t i = 0; core->bodies && i < core->body_count; i++)

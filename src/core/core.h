@@ -25,9 +25,9 @@ struct antk_core {
     struct antk_endpoint *endpoints; /* max_processes */
     struct antk_body *bodies;        /* body_count; a swap has two bodies for one endpoint */
     uint32_t body_count;
-    bool tables;                 /* the tables and their locks are made */
-    struct antk_record *records; /* one per frame */
-    struct cds_lfht *functions;  /* function id -> struct antk_function, read under RCU */
+    struct antk_record *records;        /* one per frame */
+    struct cds_lfht *functions;         /* function id -> struct antk_function, read under RCU */
+    _Atomic uint32_t function_removals; /* from that table, so far */
     struct antk_body *boot;
 
     struct antk_endpoint *_Atomic watchdog; /* of the process that watches; NULL: there is none */
@@ -61,6 +61,14 @@ struct antk_core {
 
 /* Takes one of core->holders away; the last one frees the core. */
 void antk_core_put(struct antk_core *core);
+
+/* Records an event of a process, by index, if the core keeps a trace. */
+static inline void antk_trace_add(struct antk_core *core, uint32_t process,
+                                  enum ant_event_kind kind, int64_t a, int64_t b)
+{
+    if (__builtin_expect(core->trace != NULL, 0))
+        antk_trace_record(core, process, kind, a, b);
+}
 
 /* Areas of a process: the pool's operations with its lock, and the process's page count kept. */
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame);

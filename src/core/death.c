@@ -146,6 +146,7 @@ int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns
     /* In this order: see antk_enter, antk_wait_park and ant_work. */
     atomic_fetch_or(&body->flags, ANTK_ABANDONED | ANTK_KILLED);
     atomic_store(&body->stop, 1);
+    antk_fence_heavy();
     bool outside = atomic_load(&body->inside) == 0;
     if (outside) {
         end = take_body_locked(ep, body);

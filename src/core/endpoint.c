@@ -17,12 +17,6 @@ static uint32_t generation_of(uint64_t word)
     return (uint32_t)(word >> 32);
 }
 
-ant_pid antk_endpoint_pid(struct antk_endpoint *ep)
-{
-    uint64_t word = atomic_load_explicit(&ep->pins, memory_order_relaxed);
-    return (uint64_t)generation_of(word) << 32 | (ep->index + 1);
-}
-
 bool antk_is_own(struct antk_endpoint *ep)
 {
     return ep == ep->core->boot->endpoint || ep == atomic_load(&ep->core->watchdog);
@@ -47,7 +41,7 @@ void antk_pin_again(struct antk_endpoint *ep)
     atomic_fetch_add(&ep->pins, 1);
 }
 
-static void recycle(struct antk_endpoint *ep)
+void antk_endpoint_recycle(struct antk_endpoint *ep)
 {
     struct antk_core *core = ep->core;
     antk_lock(&ep->lock);
@@ -64,12 +58,6 @@ static void recycle(struct antk_endpoint *ep)
     *(core->free_endpoints ? &core->free_endpoints_last->free_next : &core->free_endpoints) = ep;
     core->free_endpoints_last = ep;
     antk_unlock(&core->lock);
-}
-
-void antk_unpin(struct antk_endpoint *ep)
-{
-    if (pins_of(atomic_fetch_sub(&ep->pins, 1)) == 1)
-        recycle(ep);
 }
 
 /* A slot keeps its window; what a former process left in it is told by window.space, and cleared when it is handed out. */

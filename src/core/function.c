@@ -70,9 +70,10 @@ void antk_functions_fini(struct antk_core *core)
         cds_lfht_destroy(core->functions, NULL);
 }
 
-struct antk_endpoint *antk_function_pin(struct antk_core *core, uint32_t function)
+/* Who serves a function; 0: nobody. */
+static ant_pid look_up(struct antk_core *core, uint32_t function)
 {
-    struct antk_endpoint *ep = NULL;
+    ant_pid pid = 0;
     struct cds_lfht_iter iterator;
     rcu_read_lock();
     cds_lfht_lookup(core->functions, hash(function), matches, &function, &iterator);
@@ -81,11 +82,23 @@ struct antk_endpoint *antk_function_pin(struct antk_core *core, uint32_t functio
         struct antk_function *entry = caa_container_of(node, struct antk_function, node);
         FOUND(entry);
         if (!atomic_load_explicit(&entry->reserved, memory_order_acquire))
-            ep = antk_pin(core, entry->pid);
+            pid = entry->pid;
         PUBLISHED(entry); /* read before it can be reclaimed */
     }
     rcu_read_unlock();
-    return ep;
+    return pid;
+}
+
+struct antk_endpoint *antk_function_pin(struct antk_body *self, uint32_t function)
+{
+    struct antk_core *core = self->core;
+    struct antk_last_function *last = &self->last_function;
+    uint32_t removals = atomic_load_explicit(&core->function_removals, memory_order_acquire);
+    if (last->function != function || last->removals != removals)
+        *last = (struct antk_last_function){function, removals, look_up(core, function)};
+    if (last->pid == 0)
+        last->function = 0; /* it may be served soon */
+    return antk_pin(core, last->pid);
 }
 
 static void reclaim(struct rcu_head *head)
@@ -100,6 +113,7 @@ static void delete_entry(struct antk_core *core, struct antk_function *entry)
     rcu_read_lock();
     cds_lfht_del(core->functions, &entry->node);
     rcu_read_unlock();
+    atomic_fetch_add(&core->function_removals, 1);
     PUBLISHED(entry);
     call_rcu(&entry->rcu, reclaim);
 }
@@ -181,7 +195,7 @@ int ant_function_remove(uint32_t function)
         return -EPERM;
     if (function == 0)
         return -EINVAL;
-    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    struct antk_endpoint *ep = antk_function_pin(self, function);
     if (!ep)
         return -ESRCH;
     bool own = ep == self->endpoint && !self->candidate;
@@ -211,7 +225,7 @@ int ant_lookup(uint32_t function, ant_pid *pid)
         return -EPERM;
     if (function == 0 || !pid)
         return -EINVAL;
-    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    struct antk_endpoint *ep = antk_function_pin(self, function);
     if (!ep)
         return -ESRCH;
     *pid = antk_endpoint_pid(ep);

@@ -25,8 +25,11 @@ void antk_functions_leave_thread(void);
 int antk_functions_init(struct antk_core *core);
 void antk_functions_fini(struct antk_core *core);
 
-/* Pins the endpoint that serves a function; NULL if nobody does. */
-struct antk_endpoint *antk_function_pin(struct antk_core *core, uint32_t function);
+/*
+ * Pins the endpoint that serves a function; NULL if nobody does. The calling process remembers the last one that it asked for: who serves a function changes
+ * only when an entry is removed (a swap changes none).
+ */
+struct antk_endpoint *antk_function_pin(struct antk_body *self, uint32_t function);
 /* -EEXIST, -ENOMEM. -ESHUTDOWN: the process has ended. */
 int antk_function_enter(struct antk_endpoint *ep, uint32_t function, uint32_t incarnation, bool reserved);
 /* Makes what an incarnation has reserved visible. Cannot fail. Endpoint's lock held. */

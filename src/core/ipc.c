@@ -112,7 +112,8 @@ void antk_receive_data(struct antk_body *self, uint32_t data)
     if (data == ANTK_NO_FRAME)
         return;
     /* in this order: a sweep that finds it plain must not find its sender's tag */
-    atomic_store(&antk_pool_area(self->core->pool, data)->tag, self->incarnation);
+    atomic_store_explicit(&antk_pool_area(self->core->pool, data)->tag, self->incarnation,
+                          memory_order_release);
     antk_set_state(antk_record(self->core, data), ANTK_PLAIN, 0);
 }
 
@@ -201,24 +202,25 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     struct antk_core *core = self->core;
     struct antk_record *record = antk_record(core, frame);
     record->cookie = header->cookie;
-    atomic_store(&record->client, antk_endpoint_pid(ep));
+    atomic_store_explicit(&record->client, antk_endpoint_pid(ep), memory_order_relaxed);
     record->function = header->function;
     record->operation = header->operation;
-    record->incarnation = self->incarnation;
+    atomic_store_explicit(&record->incarnation, self->incarnation, memory_order_relaxed);
     record->server = antk_endpoint_pid(server);
     record->data = data;
     record->flags = header->flags;
     record->repeated = false;
     record->waiter = synchronous ? self->index + 1 : 0;
     if (data != ANTK_NO_FRAME)
-        atomic_store(&antk_record(core, data)->sent_with, frame + 1);
+        atomic_store_explicit(&antk_record(core, data)->sent_with, frame + 1, memory_order_relaxed);
     int rc = antk_carry(ep, server, frame, data, false);
     if (rc != 0)
         return rc;
     /* another sending of this frame: a tag remembered from an earlier one will not match */
-    uint64_t before = atomic_fetch_add(&record->tag, UINT64_C(1) << 32);
+    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed) + (UINT64_C(1) << 32);
+    atomic_store_explicit(&record->tag, tag, memory_order_release);
     *sent = (struct sent){frame, header->function,
-                          antk_tag(ANTK_QUEUED, server->index, (uint32_t)(before >> 32) + 1)};
+                          antk_tag(ANTK_QUEUED, server->index, (uint32_t)(tag >> 32))};
     struct ant_request *request = antk_write_header(server, frame, antk_endpoint_pid(ep));
     list_out(self, frame);
     rc = enqueue(ep, server, frame);
@@ -260,7 +262,7 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
     rc = find_data(self, header.data, &data);
     if (rc != 0)
         return rc;
-    struct antk_endpoint *server = antk_function_pin(self->core, header.function);
+    struct antk_endpoint *server = antk_function_pin(self, header.function);
     if (!server)
         return -ESRCH;
     if (server != self->endpoint)
@@ -287,7 +289,7 @@ static void take_request(struct antk_body *self, uint32_t frame, struct ant_mess
 {
     struct antk_record *record = antk_record(self->core, frame);
     antk_receive_data(self, record->data);
-    atomic_store(&self->thread.activity, ANTK_REQUEST_WORK);
+    atomic_store_explicit(&self->thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function,
                    (int64_t)record->cookie);
     *message = (struct ant_message){ANT_REQUEST, antk_view(self->endpoint, frame)};
@@ -297,7 +299,7 @@ static void take_result(struct antk_body *self, uint32_t frame, struct ant_messa
 {
     struct antk_record *record = antk_record(self->core, frame);
     antk_receive_data(self, record->data);
-    atomic_store(&self->thread.activity, ANTK_RESULT_WORK);
+    atomic_store_explicit(&self->thread.activity, ANTK_RESULT_WORK, memory_order_relaxed);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
                    (int64_t)record->cookie);
     *message = (struct ant_message){ANT_RESULT, antk_view(self->endpoint, frame)};

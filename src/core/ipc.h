@@ -6,13 +6,14 @@
 
 static inline enum antk_request_state antk_state_of(struct antk_record *record)
 {
-    return antk_tag_state(atomic_load(&record->tag));
+    return antk_tag_state(atomic_load_explicit(&record->tag, memory_order_acquire));
 }
 
+/* By whoever the record belongs to just now: what was written before is seen by whoever finds it so. */
 static inline void antk_set_state(struct antk_record *record, enum antk_request_state state, uint32_t server)
 {
     uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
-    atomic_store(&record->tag, antk_tag(state, server, (uint32_t)(tag >> 32)));
+    atomic_store_explicit(&record->tag, antk_tag(state, server, (uint32_t)(tag >> 32)), memory_order_release);
 }
 
 static inline struct ant_request *antk_view(struct antk_endpoint *ep, uint32_t frame)

@@ -4,9 +4,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 const char *antk_machine_name(enum ant_machine kind)
 {
@@ -26,8 +31,25 @@ static const char *against_fifo(int rt_base)
     return NULL;
 }
 
+/* ---- fences ---- */
+
+bool antk_fences_are_light;
+
+static void learn_fences(void)
+{
+    antk_fences_are_light =
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+void antk_fence_heavy(void)
+{
+    if (antk_fences_are_light)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
 int antk_machine_create(const struct antk_machine_config *config, struct antk_machine **machine)
 {
+    learn_fences();
     struct antk_machine_config chosen = *config;
     const char *reason = "asked for";
     if (config->kind == ANT_MACHINE_AUTO) {
@@ -42,43 +64,72 @@ int antk_machine_create(const struct antk_machine_config *config, struct antk_ma
     return rc;
 }
 
-void antk_lock_init(struct antk_machine *m, struct antk_lock *lock)
+/* ---- locks ---- */
+
+static _Thread_local uint32_t thread_id; /* the kernel's, of the calling thread; 0: it has taken no lock yet */
+
+/* A child of fork has another. */
+static void forget_thread_id(void)
 {
-    lock->machine = m->kind == ANT_MACHINE_VIRTUAL ? m : NULL;
-    lock->held = false;
-    if (lock->machine)
-        return;
-    pthread_mutexattr_t attributes;
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(&lock->mutex, &attributes);
-    pthread_mutexattr_destroy(&attributes);
+    thread_id = 0;
 }
 
-void antk_lock_fini(struct antk_lock *lock)
+static void watch_forks(void)
 {
-    if (!lock->machine)
-        pthread_mutex_destroy(&lock->mutex);
+    antk_at_fork(forget_thread_id);
+}
+
+void antk_lock_init(struct antk_machine *m, struct antk_lock *lock)
+{
+    static antk_once_flag watched = ANTK_ONCE;
+    antk_once(&watched, watch_forks);
+    lock->machine = m->kind == ANT_MACHINE_VIRTUAL ? m : NULL;
+    lock->held = false;
+    atomic_store(&lock->word, 0);
+}
+
+/*
+ * The kernel hands the lock over, to waiting threads by their priorities, and writes the word itself; ThreadSanitizer does not see that, but it
+ * sees the accesses beside it. EAGAIN: the holder is about to end; ENOMEM: no memory just now.
+ */
+static void ask_kernel(struct antk_lock *lock, int operation)
+{
+    while (syscall(SYS_futex, &lock->word, operation, 0, NULL, NULL, 0) != 0) {
+        assert(errno == EINTR || errno == EAGAIN || errno == ENOMEM);
+        if (errno != EINTR)
+            sched_yield();
+    }
+}
+
+static bool change(struct antk_lock *lock, uint32_t from, uint32_t to, memory_order order)
+{
+    return atomic_compare_exchange_strong_explicit(&lock->word, &from, to, order, memory_order_relaxed);
 }
 
 void antk_lock(struct antk_lock *lock)
 {
-    if (lock->machine) {
+    if (__builtin_expect(lock->machine != NULL, 0)) {
         assert(!lock->held);
         lock->held = true;
         lock->machine->locks_held++;
-    } else {
-        pthread_mutex_lock(&lock->mutex);
+        return;
+    }
+    if (__builtin_expect(thread_id == 0, 0))
+        thread_id = (uint32_t)gettid();
+    if (__builtin_expect(!change(lock, 0, thread_id, memory_order_acquire), 0)) {
+        ask_kernel(lock, FUTEX_LOCK_PI_PRIVATE);
+        (void)atomic_load_explicit(&lock->word, memory_order_acquire);
     }
 }
 
 void antk_unlock_last(struct antk_lock *lock)
 {
-    if (lock->machine) {
+    if (__builtin_expect(lock->machine != NULL, 0)) {
         lock->held = false;
         lock->machine->locks_held--;
-    } else {
-        pthread_mutex_unlock(&lock->mutex);
+    } else if (__builtin_expect(!change(lock, thread_id, 0, memory_order_release), 0)) {
+        atomic_fetch_or_explicit(&lock->word, 0, memory_order_release);
+        ask_kernel(lock, FUTEX_UNLOCK_PI_PRIVATE);
     }
 }
 
@@ -86,7 +137,7 @@ void antk_unlock(struct antk_lock *lock)
 {
     struct antk_machine *m = lock->machine; /* real: the lock may be gone as soon as it is free */
     antk_unlock_last(lock);
-    if (m)
+    if (__builtin_expect(m != NULL, 0))
         antk_boundary(m);
 }
 
@@ -181,9 +232,12 @@ void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_l
 
 int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
 {
-    antk_boundary(t->machine);
+    struct antk_machine *m = t->machine;
+    antk_boundary(m);
+    if (m->kind != ANT_MACHINE_VIRTUAL)
+        return m->ops->park(t, deadline_ns);
     t->wait = wait;
-    int rc = t->machine->ops->park(t, deadline_ns);
+    int rc = m->ops->park(t, deadline_ns);
     t->wait.what = NULL;
     return rc;
 }

@@ -89,10 +89,15 @@ struct antk_thread {
     struct antk_thread *all_next, *all_prev;
 };
 
+/*
+ * Real machines: a priority-inheriting futex, as Linux defines its word: the holder's thread id, and FUTEX_WAITERS if others wait. Taken and given up by
+ * one compare-and-swap each if nobody does: a third of what glibc's mutex with the same protocol takes (docs/speed.md). `virtual`, where threads
+ * switch at unlocked points only, just looks that it is used as it should be.
+ */
 struct antk_lock {
-    pthread_mutex_t mutex;        /* priority-inheriting; unused on `virtual`, where threads switch at unlocked points only */
-    struct antk_machine *machine; /* `virtual`: the one that it is of; else NULL */
+    _Atomic uint32_t word;
     bool held;                    /* virtual */
+    struct antk_machine *machine; /* `virtual`: the one that it is of; else NULL */
 };
 
 struct antk_machine_ops {
@@ -153,11 +158,26 @@ int antk_fifo_permitted(int rt_priority);
 int antk_last_cpu(void);
 
 void antk_lock_init(struct antk_machine *m, struct antk_lock *lock);
-void antk_lock_fini(struct antk_lock *lock);
 void antk_lock(struct antk_lock *lock);
-void antk_unlock(struct antk_lock *lock);
+void antk_unlock(struct antk_lock *lock); /* as soon as it is free, the lock may be gone */
 /* Before ops->ended: on `virtual` nobody comes in between, so whoever is found to be at its end there has come to it. */
 void antk_unlock_last(struct antk_lock *lock);
+
+/*
+ * A fence between two sides that each write and then look at what the other has written: free of charge on the side that comes often, dear on the
+ * other. Whoever comes often: antk_store_light, then looks. Whoever comes seldom: stores (sequentially consistent), antk_fence_heavy, then looks.
+ */
+extern bool antk_fences_are_light; /* the kernel makes fences on all threads (membarrier); written at boot, always the same */
+void antk_fence_heavy(void);
+static inline void antk_store_light(_Atomic uint32_t *word, uint32_t value)
+{
+    if (__builtin_expect(antk_fences_are_light, 1)) {
+        atomic_store_explicit(word, value, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+    } else {
+        atomic_store(word, value);
+    }
+}
 
 /* Runs a function once in the life of this Linux process, whoever comes first. */
 typedef pthread_once_t antk_once_flag;

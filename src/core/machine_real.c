@@ -158,17 +158,13 @@ static int wait_permit(struct real_machine *m, struct antk_thread *t, uint64_t d
     return rc != 0 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
-/* Taking a permit that was given is an acquire: what the waker did before is seen. */
+/* Taking a permit that was given is an exchange: what all wakers did before is seen, who gives it once more now wakes for later. Only the thread itself takes it. */
 static bool take_permit(struct antk_thread *t, bool waiting)
 {
-    uint32_t expected = PERMIT_GIVEN;
-    if (atomic_compare_exchange_strong(&t->permit, &expected, PERMIT_NONE))
-        return true;
-    if (waiting) {
-        expected = PERMIT_NONE;
-        atomic_compare_exchange_strong(&t->permit, &expected, PERMIT_WAITED);
-    }
-    return false;
+    uint32_t permit = atomic_load_explicit(&t->permit, memory_order_relaxed);
+    if (permit == PERMIT_NONE && waiting)
+        atomic_compare_exchange_strong(&t->permit, &permit, PERMIT_WAITED);
+    return permit == PERMIT_GIVEN && atomic_exchange(&t->permit, PERMIT_NONE) == PERMIT_GIVEN;
 }
 
 static int sleep_for_permit(struct antk_thread *t, uint64_t deadline_ns)

@@ -185,7 +185,7 @@ static void tell_if_late(struct antk_body *self, struct antk_endpoint *ep, bool 
 
 static int monitor_one(struct antk_body *self, uint32_t frame, uint32_t function)
 {
-    struct antk_endpoint *about = antk_function_pin(self->core, function);
+    struct antk_endpoint *about = antk_function_pin(self, function);
     if (!about)
         return -ESRCH;
     antk_lock(&about->lock);

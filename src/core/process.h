@@ -17,6 +17,7 @@
 #include "core/request.h"
 #include "ica/ica.h"
 
+#include <errno.h>
 #include <ant/monitor.h>
 #include <ant/process.h>
 #include <ant/server.h>
@@ -102,6 +103,12 @@ enum {
 #define ANTK_STACK_MIN ((size_t)64 << 10)
 #define ANTK_STACK_MAX ((size_t)1 << 46)
 
+struct antk_last_function { /* that a body has looked up */
+    uint32_t function;      /* 0: none */
+    uint32_t removals;      /* from the table, by then */
+    ant_pid pid;
+};
+
 struct antk_body {
     struct antk_core *core;
     uint32_t index;
@@ -122,13 +129,14 @@ struct antk_body {
     void *user_arg;
     jmp_buf base; /* where the thread leaves its process */
     int exit_status;
-    size_t stack_bytes;          /* of its thread ... */
-    uintptr_t stack_high;        /* ... from here down, where it runs its process; its own thread's */
-    void *signal_stack;          /* its slot's, for faults; NULL: none. See contain.h */
-    stack_t former_stack;        /* its own thread's: what it had for this before */
-    struct antk_times work_from; /* its own thread's: its times when its last message was received, if it is observed */
-    bool told_of_swap;           /* its last message was the notice; its own thread's */
-    _Atomic bool retired;        /* replaced, or failed: it does not use its window any more */
+    size_t stack_bytes;                      /* of its thread ... */
+    uintptr_t stack_high;                    /* ... from here down, where it runs its process; its own thread's */
+    void *signal_stack;                      /* its slot's, for faults; NULL: none. See contain.h */
+    stack_t former_stack;                    /* its own thread's: what it had for this before */
+    struct antk_times work_from;             /* its own thread's: its times when its last message was received, if it is observed */
+    struct antk_last_function last_function; /* its own thread's */
+    bool told_of_swap;                       /* its last message was the notice; its own thread's */
+    _Atomic bool retired;                    /* replaced, or failed: it does not use its window any more */
 
     bool listed;                             /* core->lock: among the live */
     _Atomic bool stray;                      /* a new server that has begun, and is not registered: what it has is not its endpoint's */
@@ -142,23 +150,72 @@ extern _Thread_local struct antk_body *antk_self;
 /*
  * A thread is inside the core from the first line of a public call to its last, and whenever it runs no code of the program's. Only outside may a fault be contained, or
  * the thread be stopped by force. It looks at its flags after it has said that it is inside, and again after it has said that it is not; whoever ends it by force sets the flag first
- * and then looks where it is: so it either sees the flag and ends, or is seen outside, where it can begin nothing more.
+ * and then looks where it is: so it either sees the flag and ends, or is seen outside, where it can begin nothing more. The fence between the two is the latter's (antk_fence_heavy).
  *
  * Every public call that does anything begins with ANTK_ENTER(self): the calling process, or NULL. Ends the thread instead of returning, now or at the end of the call, if it
  * has been abandoned or killed.
  */
 #define ANTK_ENTER(self) struct antk_body *self __attribute__((cleanup(antk_exit))) = antk_enter()
-struct antk_body *antk_enter(void);
-void antk_exit(struct antk_body **self);
-/* The same, where nothing is done with it that could be cut short. */
-struct antk_body *antk_current(void);
-/* Ends the thread if it has been abandoned or killed. */
-void antk_check(struct antk_body *self);
-/* Around each call of the program's own code. */
-void antk_go_outside(struct antk_body *self);
-void antk_come_back(struct antk_body *self);
 /* Ends the calling thread's process. */
 ANT_NORETURN void antk_leave(struct antk_body *self, int status);
+/* Ends the thread if it has been abandoned or killed. */
+static inline void antk_check(struct antk_body *self)
+{
+    if (__builtin_expect(atomic_load_explicit(&self->flags, memory_order_acquire) != 0, 0))
+        antk_leave(self, -ESHUTDOWN);
+}
+
+static inline uint32_t antk_depth(const struct antk_body *self) /* in calls; one call of ours makes another */
+{
+    return atomic_load_explicit(&self->inside, memory_order_relaxed);
+}
+
+static inline struct antk_body *antk_enter(void)
+{
+    struct antk_body *self = antk_self;
+    if (__builtin_expect(self != NULL, 1)) {
+        antk_store_light(&self->inside, antk_depth(self) + 1);
+        antk_check(self);
+        antk_boundary(self->thread.machine);
+    }
+    return self;
+}
+
+static inline void antk_exit(struct antk_body **entered)
+{
+    struct antk_body *self = *entered;
+    if (!self || self != antk_self) /* it is no process any more */
+        return;
+    uint32_t depth = antk_depth(self) - 1;
+    antk_store_light(&self->inside, depth);
+    antk_boundary(self->thread.machine);
+    if (depth == 0)
+        antk_check(self);
+}
+
+/* The same, where nothing is done with it that could be cut short. */
+static inline struct antk_body *antk_current(void)
+{
+    struct antk_body *self = antk_self;
+    if (self)
+        antk_check(self);
+    return self;
+}
+
+/* Around each call of the program's own code. */
+static inline void antk_go_outside(struct antk_body *self)
+{
+    antk_store_light(&self->inside, 0);
+    antk_boundary(self->thread.machine);
+    antk_check(self);
+}
+
+static inline void antk_come_back(struct antk_body *self)
+{
+    antk_boundary(self->thread.machine);
+    antk_store_light(&self->inside, 1);
+    antk_check(self);
+}
 
 /*
  * Waits like antk_park, in a place where an abandoned body can be ended: -EINTR tells that it has been. Then the caller lets go of
@@ -171,14 +228,23 @@ void antk_spend(struct antk_body *self, uint64_t cost_ns);
 
 bool antk_process_options_ok(int priority, size_t stack_bytes);
 
-ant_pid antk_endpoint_pid(struct antk_endpoint *ep);
+static inline ant_pid antk_endpoint_pid(struct antk_endpoint *ep)
+{
+    uint64_t word = atomic_load_explicit(&ep->pins, memory_order_relaxed);
+    return word >> 32 << 32 | (ep->index + 1);
+}
 /* A process that nobody may end: the one that booted the core, and the watchdog. */
 bool antk_is_own(struct antk_endpoint *ep);
 /* Pins the process that pid names; NULL if it has ended. */
 struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid);
 /* Pins an endpoint that somebody else is known to have pinned. */
 void antk_pin_again(struct antk_endpoint *ep);
-void antk_unpin(struct antk_endpoint *ep);
+void antk_endpoint_recycle(struct antk_endpoint *ep); /* the last pin is gone */
+static inline void antk_unpin(struct antk_endpoint *ep)
+{
+    if (__builtin_expect((uint32_t)atomic_fetch_sub(&ep->pins, 1) == 1, 0))
+        antk_endpoint_recycle(ep);
+}
 
 /* A new endpoint, pinned for its body. -EAGAIN: no slot is free. -ENOMEM: no window. -ESHUTDOWN. */
 int antk_endpoint_open(struct antk_core *core, const char *name, int priority, struct antk_endpoint **ep);

@@ -16,8 +16,8 @@ struct antk_trace;
 
 int antk_trace_create(size_t events, struct antk_trace **trace);
 void antk_trace_destroy(struct antk_trace *trace);
-/* Records an event of a process, by index, if the core keeps a trace. */
-void antk_trace_add(struct antk_core *core, uint32_t process, enum ant_event_kind kind, int64_t a,
-                    int64_t b);
+/* Records an event of a process, by index; see antk_trace_add. */
+void antk_trace_record(struct antk_core *core, uint32_t process, enum ant_event_kind kind, int64_t a,
+                       int64_t b);
 
 #endif

@@ -24,10 +24,9 @@ static uint64_t greater(uint64_t a, uint64_t b)
 }
 
 /* Drivers whose priority cannot be looked up count as above the server, as bound.h says: that is what drivers are. */
-static enum antk_rank rank_of(struct antk_core *core, uint32_t function, int server_priority,
-                              int requester_priority)
+static enum antk_rank rank_of(uint32_t function, int server_priority, int requester_priority)
 {
-    struct antk_endpoint *ep = function ? antk_function_pin(core, function) : NULL;
+    struct antk_endpoint *ep = function ? antk_function_pin(antk_self, function) : NULL;
     if (!ep)
         return ANTK_ABOVE_SERVER;
     antk_lock(&ep->lock);
@@ -128,7 +127,7 @@ static int bound_of(struct antk_endpoint *ep, const struct ant_program *program,
     task.exit_ns = declared.exiting * (core->costs.step_ns[ANT_SWAP_EXIT] + task.switch_ns);
     for (size_t i = 0; i < task.driver_count; i++)
         declared.drivers[i].rank =
-            rank_of(core, declared.drivers[i].timing.function, declared.priority, requester_priority);
+            rank_of(declared.drivers[i].timing.function, declared.priority, requester_priority);
     rc = antk_bound_analyse(&task, &result.bound_ns);
     if (rc == 0)
         *bound = result;
@@ -156,7 +155,7 @@ int ant_swap_bound(uint32_t function, const struct ant_program *program, struct 
         return rc;
     if (function == 0 || !bound)
         return -EINVAL;
-    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    struct antk_endpoint *ep = antk_function_pin(self, function);
     if (!ep)
         return -ESRCH;
     rc = bound_of(ep, program, bound);

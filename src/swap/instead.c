@@ -74,7 +74,7 @@ int ant_swap_cancel(uint32_t function)
         return -EPERM;
     if (function == 0)
         return -EINVAL;
-    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    struct antk_endpoint *ep = antk_function_pin(self, function);
     if (!ep)
         return -ESRCH;
     antk_lock(&ep->lock);

@@ -588,7 +588,7 @@ int ant_swap(uint32_t function, const struct ant_program *program,
         return -EINVAL;
     if (self->candidate)
         return -EBUSY;
-    struct antk_endpoint *ep = antk_function_pin(self->core, function);
+    struct antk_endpoint *ep = antk_function_pin(self, function);
     if (!ep)
         return -ESRCH;
     antk_contain_learn_program(self->core, program);

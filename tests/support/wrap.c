@@ -4,6 +4,8 @@
  */
 #include "wrap.h"
 
+#include "core/machine.h"
+
 #include <errno.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -355,8 +357,8 @@ int wrap_ioctl(int fd, unsigned long request, ...)
 
 int wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
                         void *arg);
-int wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
-int wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+void wrap_antk_lock(struct antk_lock *lock);
+void wrap_antk_unlock(struct antk_lock *lock);
 long wrap_syscall(long number, ...);
 
 int wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
@@ -369,17 +371,16 @@ int wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, voi
     return rc;
 }
 
-int wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+void wrap_antk_lock(struct antk_lock *lock)
 {
     dawdle();
-    return pthread_mutex_lock(mutex);
+    antk_lock(lock);
 }
 
-int wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
+void wrap_antk_unlock(struct antk_lock *lock)
 {
-    int rc = pthread_mutex_unlock(mutex);
+    antk_unlock(lock);
     dawdle();
-    return rc;
 }
 
 /* Six arguments, whether given or not, as syscall itself takes them. */

@@ -56,7 +56,7 @@ int64_t wrap_mapped_bytes(void);
 const char *wrap_kind_name(enum wrap_kind kind);
 
 /*
- * So many in a thousand of these are delayed: before locking a mutex, after unlocking one, before and after a futex call,
+ * So many in a thousand of these are delayed: before taking a lock of libant, after giving it up, before and after a futex call,
  * after creating a thread; by spinning for 0.2 to 50 us, or now and then by sched_yield. Drawn from seed, by each thread by
  * itself. 0: none.
  */
