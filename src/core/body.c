@@ -19,7 +19,7 @@ int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wai
 {
     int rc = -EINTR;
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
-        rc = antk_park(&self->thread, deadline_ns, wait);
+        rc = antk_park(self->thread, deadline_ns, wait);
     return atomic_load(&self->flags) & ANTK_ABANDONED ? -EINTR : rc;
 }
 
@@ -92,7 +92,7 @@ static struct antk_body *take_ended(struct antk_core *core, bool wait, bool any)
     antk_lock(&core->lock);
     struct antk_body **link = &core->ended_bodies;
     while (*link && !any &&
-           !(atomic_load(&(*link)->launched) && (wait || antk_thread_join(&(*link)->thread, false))))
+           !(atomic_load(&(*link)->launched) && (wait || antk_thread_join(&(*link)->own_thread, false))))
         link = &(*link)->next;
     struct antk_body *body = *link;
     if (body)
@@ -106,7 +106,7 @@ void antk_bodies_reap(struct antk_core *core, bool wait)
     struct antk_body *body;
     while ((body = take_ended(core, wait, false)) != NULL) {
         if (wait)
-            antk_thread_join(&body->thread, true);
+            antk_thread_join(&body->own_thread, true);
         give_body_back(core, body);
     }
 }
@@ -116,7 +116,7 @@ void antk_bodies_reap_last(struct antk_core *core)
     struct antk_body *body;
     while ((body = take_ended(core, true, true)) != NULL)
         if (atomic_exchange(&body->launched, true))
-            antk_thread_join(&body->thread, true);
+            antk_thread_join(&body->own_thread, true);
 }
 
 static void init_body(struct antk_body *body, struct antk_endpoint *ep, int priority)
@@ -127,7 +127,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->flags, 0);
     atomic_store(&body->inside, 1);
     atomic_store(&body->launched, false);
-    atomic_store(&body->thread.created, false);
+    atomic_store(&body->own_thread.created, false);
     body->candidate = NULL;
     atomic_store(&body->base_priority, priority);
     body->raised_priority = 0;
@@ -138,7 +138,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     body->last_function.function = 0;
     body->told_of_swap = false;
     atomic_store(&body->retired, false);
-    body->thread.index = ep->index;
+    body->own_thread.index = ep->index;
     memset(&body->server, 0, sizeof body->server);
 }
 
@@ -149,7 +149,7 @@ void antk_waiters_wake(struct antk_core *core, struct antk_waiter *waiter)
         struct antk_waiter *next = waiter->next;
         struct antk_body *body = waiter->body;
         atomic_store(&waiter->done, true);
-        antk_unpark(core->machine, &body->thread);
+        antk_unpark(core->machine, body->thread);
         waiter = next;
     }
 }
@@ -176,7 +176,7 @@ static void body_leave(void *arg)
     if (atomic_load(&self->flags) & ANTK_KILLED) {
         /* It may have been abandoned, and shall not starve with what it holds. Under the lock: whoever abandons it may be about to. */
         antk_lock(&core->lock);
-        antk_set_priority_unlock(&self->thread, atomic_load(&self->base_priority), &core->lock);
+        antk_set_priority_unlock(&self->own_thread, atomic_load(&self->base_priority), &core->lock);
     }
     bool ended = self->candidate && antk_candidate_ended(self, self->exit_status);
     ended |= antk_process_end(self, self->exit_status) == ANTK_ENDED;
@@ -191,8 +191,8 @@ static void body_leave(void *arg)
     } else {
         /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
         atomic_fetch_sub(&core->live_threads, 1);
-        struct antk_thread *notify = atomic_load(&core->shutting_down) ? &core->boot->thread : NULL;
-        core->machine->ops->ended(core->machine, &self->thread, notify);
+        struct antk_thread *notify = atomic_load(&core->shutting_down) ? core->boot->thread : NULL;
+        core->machine->ops->ended(core->machine, &self->own_thread, notify);
     }
     antk_core_put(core);
 }
@@ -210,8 +210,8 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     }
     init_body(body, ep, start->priority);
     body->raised_priority = start->raised_priority;
-    atomic_store(&body->thread.priority, antk_body_level_locked(body)); /* nobody else knows it yet */
-    body->thread.interruptible = core->config.contain_faults;
+    atomic_store(&body->own_thread.priority, antk_body_level_locked(body)); /* nobody else knows it yet */
+    body->own_thread.interruptible = core->config.contain_faults;
     body->stack_bytes = start->stack_bytes;
     body->entry = start->entry;
     body->user_entry = start->user_entry;
@@ -232,10 +232,10 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     if (listed) {
         atomic_fetch_add(&core->live_threads, 1);
         atomic_fetch_add(&core->holders, 1);
-        rc = antk_thread_start(core->machine, &body->thread, start->stack_bytes, body_main,
+        rc = antk_thread_start(core->machine, &body->own_thread, start->stack_bytes, body_main,
                                body_leave, body);
         if (atomic_exchange(&body->launched, true))
-            antk_thread_detach(&body->thread); /* it has ended already, and the shutdown has left it to this */
+            antk_thread_detach(&body->own_thread); /* it has ended already, and the shutdown has left it to this */
         if (rc != 0) {
             atomic_fetch_sub(&core->live_threads, 1);
             atomic_fetch_sub(&core->holders, 1); /* not the last: the caller has one */
@@ -260,8 +260,8 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
     struct antk_core *core = ep->core;
     struct antk_body *body = take_body(core);
     init_body(body, ep, priority);
-    atomic_store(&body->thread.priority, priority);
-    int rc = core->machine->ops->adopt(core->machine, &body->thread);
+    atomic_store(&body->own_thread.priority, priority);
+    int rc = core->machine->ops->adopt(core->machine, &body->own_thread);
     if (rc != 0)
         return rc;
     ep->body = body;
@@ -281,7 +281,7 @@ void antk_body_disown(struct antk_body *body)
     antk_self = NULL;
     antk_unpin(body->endpoint);
     unlist_body(core, body, false);
-    core->machine->ops->leave(core->machine, &body->thread);
+    core->machine->ops->leave(core->machine, &body->own_thread);
 }
 
 /* ---- priorities ---- */
@@ -297,8 +297,8 @@ void antk_body_raise(struct antk_body *body, int level)
     antk_lock(&body->endpoint->lock);
     body->raised_priority = level;
     int in_force = antk_body_level_locked(body);
-    if (in_force != atomic_load(&body->thread.priority))
-        antk_set_priority_unlock(&body->thread, in_force, &body->endpoint->lock);
+    if (in_force != atomic_load(&body->thread->priority))
+        antk_set_priority_unlock(body->thread, in_force, &body->endpoint->lock);
     else
         antk_unlock(&body->endpoint->lock);
 }

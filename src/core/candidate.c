@@ -34,7 +34,7 @@ static void come_down(struct antk_candidate *c, struct antk_body *self)
     bool raised = self->raised_priority != 0 && antk_candidate_fate(c) == ANTK_PENDING;
     self->raised_priority = 0;
     if (raised)
-        antk_set_priority_unlock(&self->thread, antk_body_level_locked(self), &ep->lock);
+        antk_set_priority_unlock(self->thread, antk_body_level_locked(self), &ep->lock);
     else
         antk_unlock(&ep->lock);
 }
@@ -81,7 +81,7 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     bool abandoned = c->abandoned;
     antk_unlock(&self->core->lock);
     if (abandoned) /* back in the core, it shall not starve with what it holds; else its requester sees to that */
-        self->core->machine->ops->set_priority(&self->thread, atomic_load(&self->base_priority));
+        self->core->machine->ops->set_priority(self->thread, atomic_load(&self->base_priority));
     antk_candidate_cancel(c, -EOWNERDEAD);
     antk_functions_remove(ep, self->incarnation);
     atomic_fetch_add(&c->swallowed, antk_requests_disown(ep, self->incarnation));
@@ -99,7 +99,7 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     atomic_store(&c->ended, true);
     antk_unlock(&self->core->lock);
     if (!abandoned)
-        antk_unpark(self->core->machine, &c->requester->thread);
+        antk_unpark(self->core->machine, c->requester->thread);
     antk_candidate_put(c);
     return fresh;
 }
@@ -127,7 +127,7 @@ int antk_candidate_create(struct antk_candidate *c, int priority, int raised_pri
 void antk_candidate_go(struct antk_candidate *c)
 {
     atomic_store(&c->go, true);
-    antk_unpark(c->endpoint->core->machine, &c->body->thread);
+    antk_unpark(c->endpoint->core->machine, c->body->thread);
 }
 
 bool antk_candidate_commit(struct antk_candidate *c)
@@ -162,7 +162,7 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
         ep->state = c->state;
     if (c->priority != 0)
         ep->priority = c->priority;
-    body->thread.observed = c->program->timing && c->program->timing->observe;
+    body->thread->observed = c->program->timing && c->program->timing->observe;
     atomic_store(&body->base_priority, ep->priority);
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     antk_functions_publish_locked(ep, body->incarnation);
@@ -181,7 +181,7 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
     c->failed = antk_self && antk_self->candidate == c; /* its body may just come about */
     atomic_store(&c->undone, true);
     if (requester != antk_self)
-        antk_unpark(requester->core->machine, &requester->thread);
+        antk_unpark(requester->core->machine, requester->thread);
     return true;
 }
 
@@ -189,7 +189,7 @@ void antk_candidate_await_undone(struct antk_candidate *c)
 {
     struct antk_wait wait = {"a cancelled swap to be undone, process", c->endpoint->index, false};
     while (!atomic_load(&c->undone))
-        antk_park(&c->requester->thread, ANTK_NEVER, wait);
+        antk_park(c->requester->thread, ANTK_NEVER, wait);
 }
 
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what)
@@ -226,7 +226,7 @@ static bool give_up(struct antk_candidate *c)
     c->abandoned = !c->ending;
     bool abandoned = c->abandoned;
     if (abandoned) /* should it spin, it must not do so at the level of the server that goes on */
-        core->machine->ops->set_priority(&c->body->thread, ANTK_LEVEL_LOWEST);
+        core->machine->ops->set_priority(c->body->thread, ANTK_LEVEL_LOWEST);
     antk_unlock(&core->lock);
     if (abandoned)
         antk_log(&core->log, ANT_LOG_WARNING,
@@ -242,7 +242,7 @@ static void hasten(struct antk_candidate *c)
     antk_lock(&core->lock);
     antk_lock(&c->endpoint->lock); /* against come_down */
     if (!atomic_load(&c->ended))   /* so its thread exists */
-        core->machine->ops->set_priority(&c->body->thread, atomic_load(&c->requester->thread.priority));
+        core->machine->ops->set_priority(c->body->thread, atomic_load(&c->requester->thread->priority));
     antk_unlock(&c->endpoint->lock);
     antk_unlock(&core->lock);
 }
@@ -255,9 +255,9 @@ bool antk_candidate_wind_up(struct antk_candidate *c)
         return true;
     hasten(c);
     while (!atomic_load(&c->ended)) {
-        antk_unpark(c->endpoint->core->machine, &c->body->thread);
+        antk_unpark(c->endpoint->core->machine, c->body->thread);
         if (!atomic_load(&c->ended))
-            antk_park(&c->requester->thread, ANTK_NEVER, wait);
+            antk_park(c->requester->thread, ANTK_NEVER, wait);
     }
     return false;
 }

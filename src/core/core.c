@@ -31,7 +31,9 @@ static void init_bodies(struct antk_core *core)
     for (uint32_t i = core->body_count; i-- > 0;) {
         core->bodies[i].core = core;
         core->bodies[i].index = i;
-        core->bodies[i].thread.machine = core->machine;
+        core->bodies[i].machine = core->machine;
+        core->bodies[i].own_thread.machine = core->machine;
+        atomic_store(&core->bodies[i].thread, &core->bodies[i].own_thread);
         core->bodies[i].next = core->free_bodies;
         core->free_bodies = &core->bodies[i];
     }
@@ -82,7 +84,7 @@ static void on_deadlock(void *context)
              "deadlock at %llu ns: nobody is ready and no timer is set; the waits are failed",
              (unsigned long long)antk_now(core->machine));
     for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
-        const struct antk_wait *wait = &body->thread.wait;
+        const struct antk_wait *wait = &body->own_thread.wait;
         if (!wait->what)
             continue;
         if (wait->object >= 0)
@@ -285,7 +287,7 @@ static void await_all(struct antk_core *core, uint64_t deadline_ns)
         if (again_ns == ANTK_NEVER || antk_now(core->machine) >= again_ns)
             again_ns = antk_interrupt_again(core);
         uint64_t until_ns = again_ns < deadline_ns ? again_ns : deadline_ns;
-        if (antk_park(&core->boot->thread, until_ns, wait) != 0 && until_ns == deadline_ns)
+        if (antk_park(core->boot->thread, until_ns, wait) != 0 && until_ns == deadline_ns)
             break;
     }
 }
@@ -306,7 +308,7 @@ static uint32_t abandon_rest(struct antk_core *core)
         atomic_fetch_or(&body->flags, waits ? ANTK_ABANDONED : ANTK_ABANDONED | ANTK_DETACHED);
         atomic_store(&body->stop, 1);
         if (!waits)
-            core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
+            core->machine->ops->set_priority(&body->own_thread, ANTK_LEVEL_LOWEST);
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned",
                  body->endpoint->index, body->endpoint->name);
         abandoned++;
@@ -314,7 +316,7 @@ static uint32_t abandon_rest(struct antk_core *core)
     antk_unlock(&core->lock);
     for (uint32_t i = 0; i < core->body_count; i++)
         if (atomic_load(&core->bodies[i].flags) & ANTK_ABANDONED)
-            antk_unpark(core->machine, &core->bodies[i].thread);
+            antk_unpark(core->machine, &core->bodies[i].own_thread);
     if (waits)
         await_all(core, ANTK_NEVER);
     return abandoned;

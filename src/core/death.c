@@ -45,7 +45,7 @@ static void tell_swap(struct antk_endpoint *ep)
     struct antk_body *requester = ep->dead && ep->notice ? ep->notice->died(ep->notice) : NULL;
     antk_unlock(&ep->lock);
     if (requester)
-        antk_unpark(ep->core->machine, &requester->thread);
+        antk_unpark(ep->core->machine, requester->thread);
 }
 
 /* Ends it as it was decided. What has died may yet turn out to have ended. */
@@ -108,7 +108,7 @@ bool antk_process_bury_dead(struct antk_endpoint *ep)
     if (!dead)
         return false;
     if (requester)
-        antk_unpark(ep->core->machine, &requester->thread);
+        antk_unpark(ep->core->machine, requester->thread);
     antk_endpoint_close(ep, -ESHUTDOWN, -EOWNERDEAD);
     struct antk_waiter *waiters = antk_endpoint_bury(ep);
     antk_unpin(ep);
@@ -123,9 +123,9 @@ static void abandon(struct antk_core *core, struct antk_body *body, uint32_t inc
 {
     antk_lock(&core->lock);
     if (body->listed && body->incarnation == incarnation && atomic_load(&body->inside) == 0) {
-        core->machine->ops->set_priority(&body->thread, ANTK_LEVEL_LOWEST);
+        core->machine->ops->set_priority(body->thread, ANTK_LEVEL_LOWEST);
         if (core->config.contain_faults && core->machine->kind != ANT_MACHINE_VIRTUAL)
-            antk_thread_interrupt(&body->thread);
+            antk_thread_interrupt(body->thread);
     }
     antk_unlock(&core->lock);
 }
@@ -154,7 +154,7 @@ int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns
     }
     antk_unlock(&ep->lock);
     if (!outside) {
-        antk_unpark(core->machine, &body->thread); /* its slot stays, even if the thread is through by now */
+        antk_unpark(core->machine, body->thread); /* its slot stays, even if the thread is through by now */
         return 0;
     }
     abandon(core, body, incarnation);
@@ -177,7 +177,7 @@ uint32_t antk_interrupt_all(struct antk_core *core)
     for (struct antk_body *body = core->live_bodies; body; body = body->live_next) {
         if (!(atomic_load(&body->flags) & ANTK_KILLED) || atomic_load(&body->inside) != 0)
             continue;
-        antk_thread_interrupt(&body->thread);
+        antk_thread_interrupt(body->thread);
         count++;
     }
     antk_unlock(&core->lock);

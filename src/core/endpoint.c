@@ -137,7 +137,7 @@ bool antk_endpoint_stop(struct antk_endpoint *ep)
         atomic_store(&body->stop, 1);
     antk_unlock(&ep->lock);
     if (body)
-        antk_unpark(ep->core->machine, &body->thread);
+        antk_unpark(ep->core->machine, body->thread);
     else if (living)
         antk_process_bury_dead(ep); /* it cannot do that itself */
     return living;
@@ -216,7 +216,7 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     ep->notice = NULL;
     antk_unlock(&ep->lock);
     if (requester)
-        antk_unpark(ep->core->machine, &requester->thread);
+        antk_unpark(ep->core->machine, requester->thread);
     antk_requests_close(ep, error);
     antk_monitors_free(ep);
     if (ep->program)

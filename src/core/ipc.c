@@ -24,7 +24,7 @@ static struct antk_body *receiver_locked(struct antk_endpoint *ep)
 static void wake(struct antk_core *core, struct antk_body *body)
 {
     if (body)
-        antk_unpark(core->machine, &body->thread);
+        antk_unpark(core->machine, body->thread);
 }
 
 /* ---- a request is made ---- */
@@ -289,7 +289,7 @@ static void take_request(struct antk_body *self, uint32_t frame, struct ant_mess
 {
     struct antk_record *record = antk_record(self->core, frame);
     antk_receive_data(self, record->data);
-    atomic_store_explicit(&self->thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
+    atomic_store_explicit(&self->thread->activity, ANTK_REQUEST_WORK, memory_order_relaxed);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function,
                    (int64_t)record->cookie);
     *message = (struct ant_message){ANT_REQUEST, antk_view(self->endpoint, frame)};
@@ -299,7 +299,7 @@ static void take_result(struct antk_body *self, uint32_t frame, struct ant_messa
 {
     struct antk_record *record = antk_record(self->core, frame);
     antk_receive_data(self, record->data);
-    atomic_store_explicit(&self->thread.activity, ANTK_RESULT_WORK, memory_order_relaxed);
+    atomic_store_explicit(&self->thread->activity, ANTK_RESULT_WORK, memory_order_relaxed);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
                    (int64_t)record->cookie);
     *message = (struct ant_message){ANT_RESULT, antk_view(self->endpoint, frame)};
@@ -351,7 +351,7 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
         self->told_of_swap = notice != NULL;
     if (found && atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0)
         antk_watchdog_begin(self);
-    if (found && self->thread.observed)
+    if (found && self->thread->observed)
         antk_observe_begin(self);
     if (notice) {
         *message = (struct ant_message){ANT_SWAP, NULL};
@@ -372,9 +372,9 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
         return -EPERM;
     if (!message)
         return -EINVAL;
-    if (self->thread.observed)
+    if (self->thread->observed)
         antk_observe_end(self);
-    atomic_store_explicit(&self->thread.activity, ANTK_IDLE, memory_order_relaxed);
+    atomic_store_explicit(&self->thread->activity, ANTK_IDLE, memory_order_relaxed);
     atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
     bool idle;
     if (timeout_ns == 0)

@@ -136,7 +136,7 @@ static void tell(struct antk_endpoint *ep, const struct antk_news *news)
     }
     antk_unlock(&ep->lock);
     if (body)
-        antk_unpark(core->machine, &body->thread);
+        antk_unpark(core->machine, body->thread);
 }
 
 void antk_monitors_tell_news(struct antk_core *core, const struct antk_news *news)

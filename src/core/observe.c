@@ -6,18 +6,18 @@
 
 void antk_observe_begin(struct antk_body *self)
 {
-    self->core->machine->ops->times(&self->thread, &self->work_from);
+    self->core->machine->ops->times(self->thread, &self->work_from);
 }
 
 /* Processor time and blocked time, whatever it was booked under: time in which others had the processor does not count. */
 void antk_observe_end(struct antk_body *self)
 {
-    uint8_t activity = atomic_load_explicit(&self->thread.activity, memory_order_relaxed);
+    uint8_t activity = atomic_load_explicit(&self->thread->activity, memory_order_relaxed);
     struct antk_endpoint *ep = self->endpoint;
     struct antk_times now;
     if (activity == ANTK_IDLE)
         return;
-    self->core->machine->ops->times(&self->thread, &now);
+    self->core->machine->ops->times(self->thread, &now);
     uint64_t work_ns = now.observed_blocked_ns - self->work_from.observed_blocked_ns;
     for (int i = 0; i < ANTK_ACTIVITIES; i++)
         work_ns += now.cpu_ns[i] - self->work_from.cpu_ns[i];

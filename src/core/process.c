@@ -117,7 +117,7 @@ static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64
     if (!atomic_load(&waiter.done) && forget_waiter(ep, &waiter))
         return rc;
     while (!atomic_load(&waiter.done)) /* it is just being told, on its stack */
-        antk_park(&self->thread, ANTK_NEVER, wait);
+        antk_park(self->thread, ANTK_NEVER, wait);
     if (status)
         *status = waiter.status;
     return 0;
@@ -179,7 +179,7 @@ int ant_priority_set(ant_pid pid, int priority)
     if (body) {
         ep->priority = priority;
         atomic_store(&body->base_priority, priority);
-        antk_set_priority_unlock(&body->thread, antk_body_level_locked(body), &ep->lock);
+        antk_set_priority_unlock(body->thread, antk_body_level_locked(body), &ep->lock);
     } else {
         antk_unlock(&ep->lock);
     }
@@ -204,7 +204,7 @@ int ant_work(uint64_t work_ns)
     ANTK_ENTER(self);
     if (!self)
         return -EPERM;
-    self->core->machine->ops->work(&self->thread, work_ns, &self->stop);
+    self->core->machine->ops->work(self->thread, work_ns, &self->stop);
     if (atomic_load(&self->flags) & ANTK_ABANDONED)
         antk_leave(self, -ESHUTDOWN);
     return atomic_load(&self->stop) ? -ESHUTDOWN : 0;
@@ -214,7 +214,7 @@ void antk_spend(struct antk_body *self, uint64_t cost_ns)
 {
     static const _Atomic uint32_t never; /* a call that costs something is not cut short */
     if (cost_ns != 0)
-        self->core->machine->ops->work(&self->thread, cost_ns, &never);
+        self->core->machine->ops->work(self->thread, cost_ns, &never);
 }
 
 int ant_sleep(uint64_t time_ns)

@@ -111,8 +111,10 @@ struct antk_last_function { /* that a body has looked up */
 
 struct antk_body {
     struct antk_core *core;
+    struct antk_machine *machine;
     uint32_t index;
-    struct antk_thread thread;
+    struct antk_thread *_Atomic thread; /* that runs it now: its own, or, while a call is served directly, its client's; see direct.c */
+    struct antk_thread own_thread;
     struct antk_endpoint *endpoint;   /* whose process it is, or is to become */
     uint32_t incarnation;             /* unique in the core; tags what it allocates and sends */
     _Atomic uint32_t stop;            /* != 0: ant_work must return (asked to stop, or abandoned) */
@@ -176,7 +178,7 @@ static inline struct antk_body *antk_enter(void)
     if (__builtin_expect(self != NULL, 1)) {
         antk_store_light(&self->inside, antk_depth(self) + 1);
         antk_check(self);
-        antk_boundary(self->thread.machine);
+        antk_boundary(self->machine);
     }
     return self;
 }
@@ -188,7 +190,7 @@ static inline void antk_exit(struct antk_body **entered)
         return;
     uint32_t depth = antk_depth(self) - 1;
     antk_store_light(&self->inside, depth);
-    antk_boundary(self->thread.machine);
+    antk_boundary(self->machine);
     if (depth == 0)
         antk_check(self);
 }
@@ -206,13 +208,13 @@ static inline struct antk_body *antk_current(void)
 static inline void antk_go_outside(struct antk_body *self)
 {
     antk_store_light(&self->inside, 0);
-    antk_boundary(self->thread.machine);
+    antk_boundary(self->machine);
     antk_check(self);
 }
 
 static inline void antk_come_back(struct antk_body *self)
 {
-    antk_boundary(self->thread.machine);
+    antk_boundary(self->machine);
     antk_store_light(&self->inside, 1);
     antk_check(self);
 }

@@ -115,7 +115,7 @@ static void enroll_fresh(struct antk_candidate *c)
     antk_unlock(&ep->lock);
     if (committed)
         antk_body_raise(antk_self, 0);
-    antk_unpark(ep->core->machine, &c->requester->thread);
+    antk_unpark(ep->core->machine, c->requester->thread);
 }
 
 static void cancelled_fresh(struct antk_candidate *c)

@@ -31,7 +31,7 @@ void antk_watchdog_wake(struct antk_core *core)
     struct antk_body *body = ep->body;
     antk_unlock(&ep->lock);
     if (body)
-        antk_unpark(core->machine, &body->thread);
+        antk_unpark(core->machine, body->thread);
 }
 
 /* When a busy server is due, or ANTK_NEVER; one that is due by now is ended. */

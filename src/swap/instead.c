@@ -45,7 +45,7 @@ void antk_swap_cancelled(struct antk_candidate *c)
         ep->notice = NULL;
     bool accepted = s->accepted;
     if (s->old && ep->body == s->old && !accepted && antk_old_is_measured(s)) {
-        atomic_store(&s->old->thread.watched_from_ns, 0);
+        atomic_store(&s->old->thread->watched_from_ns, 0);
         antk_times_of(s->old, &s->old_at_rest);
         s->old_measured = true;
     }
@@ -63,7 +63,7 @@ void antk_swap_cancelled(struct antk_candidate *c)
         if (s->old_watched)
             antk_watchdog_begin(s->old); /* anew: it has something to go on with */
         atomic_store(&s->released, true);
-        antk_unpark(ep->core->machine, &s->old->thread);
+        antk_unpark(ep->core->machine, s->old->thread);
     }
 }
 
@@ -84,7 +84,7 @@ int ant_swap_cancel(uint32_t function)
     antk_unlock(&ep->lock);
     int rc = !c ? -ENOENT : antk_candidate_cancel(c, -ECANCELED) ? 0 : -EALREADY;
     if (rc == 0)
-        antk_unpark(self->core->machine, &c->requester->thread);
+        antk_unpark(self->core->machine, c->requester->thread);
     if (c)
         antk_candidate_put(c);
     antk_unpin(ep);

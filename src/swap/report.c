@@ -43,7 +43,7 @@ void antk_report_ledger_locked(struct antk_swap *s)
 
 void antk_times_of(struct antk_body *body, struct antk_times *times)
 {
-    body->core->machine->ops->times(&body->thread, times);
+    body->core->machine->ops->times(body->thread, times);
 }
 
 uint64_t antk_blocked_ns(struct antk_body *body)

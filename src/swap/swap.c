@@ -149,9 +149,9 @@ static void notify_locked(struct antk_swap *s)
         antk_swap_rest_in_peace_locked(s);
     if (!old)
         return; /* dead, or just dying */
-    s->activity = (enum antk_activity)atomic_load(&old->thread.activity);
+    s->activity = (enum antk_activity)atomic_load(&old->thread->activity);
     if (antk_old_is_measured(s)) {
-        ep->core->machine->ops->watch(&old->thread);
+        ep->core->machine->ops->watch(old->thread);
         antk_times_of(old, &s->old_at_notice);
     }
     step(s, ANT_SWAP_NOTIFY);
@@ -178,7 +178,7 @@ static void step_3_notify(struct antk_swap *s)
         antk_report_notice_cost(s);
     }
     if (wake)
-        antk_unpark(ep->core->machine, &old->thread);
+        antk_unpark(ep->core->machine, old->thread);
     if (ended)
         antk_candidate_cancel(&s->c, -ESRCH);
 }
@@ -199,7 +199,7 @@ static void come_to_rest_locked(struct antk_swap *s)
 {
     const struct ant_costs *costs = &s->c.endpoint->core->costs;
     if (antk_old_is_measured(s)) {
-        atomic_store(&s->old->thread.watched_from_ns, 0);
+        atomic_store(&s->old->thread->watched_from_ns, 0);
         antk_times_of(s->old, &s->old_at_rest);
         s->old_measured = true;
     }
@@ -216,7 +216,7 @@ static void step_5_wake_requester(struct antk_swap *s)
     spend(s, ANT_SWAP_LOOK);
     spend(s, ANT_SWAP_WAKE_REQUESTER);
     atomic_store(&s->at_rest, true);
-    antk_unpark(s->c.endpoint->core->machine, &s->c.requester->thread);
+    antk_unpark(s->c.endpoint->core->machine, s->c.requester->thread);
 }
 
 static void step_12_exit(struct antk_swap *s);
@@ -226,7 +226,7 @@ static void rest(struct antk_swap *s, struct antk_body *self)
 {
     struct antk_wait wait = {"the swap that replaces it", s->c.endpoint->index, true};
     while (!atomic_load(&s->released))
-        antk_park(&self->thread, ANTK_NEVER, wait);
+        antk_park(self->thread, ANTK_NEVER, wait);
 }
 
 int ant_swap_accept(void)
@@ -331,7 +331,7 @@ static void await_enrolment(struct antk_swap *s, int64_t timeout_ns)
             antk_candidate_cancel(&s->c, rc);
     }
     while (antk_candidate_fate(&s->c) == ANTK_COMMITTED && !atomic_load(&s->enrolled))
-        antk_park(&s->c.requester->thread, ANTK_NEVER, wait);
+        antk_park(s->c.requester->thread, ANTK_NEVER, wait);
 }
 
 /* ---- 7: the new server asks the core to register it ---- */
@@ -394,7 +394,7 @@ static void step_9_wake_old(struct antk_swap *s)
     step(s, ANT_SWAP_WAKE_OLD);
     spend(s, ANT_SWAP_WAKE_OLD);
     atomic_store(&s->released, true);
-    antk_unpark(s->c.endpoint->core->machine, &s->old->thread);
+    antk_unpark(s->c.endpoint->core->machine, s->old->thread);
 }
 
 /* ---- 10: the core wakes the requester; the new server can receive ---- */
@@ -413,7 +413,7 @@ static void step_10_wake_again(struct antk_swap *s)
         antk_times_of(antk_self, &s->new_after);
     s->report.blackout_ns = end_ns - s->quiescent_ns;
     atomic_store(&s->enrolled, true);
-    antk_unpark(machine, &requester->thread);
+    antk_unpark(machine, requester->thread);
 }
 
 static void enroll(struct antk_candidate *c)
