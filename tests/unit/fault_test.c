@@ -395,9 +395,9 @@ static void *stop_spinner(void *arg)
     (void)arg;
     while (!(body = atomic_load(&spinner)))
         sched_yield();
-    pthread_kill(body->thread.pthread, ANTK_STOP_SIGNAL); /* without the flag it is none of the core's */
+    pthread_kill(body->own_thread.pthread, ANTK_STOP_SIGNAL); /* without the flag it is none of the core's */
     atomic_fetch_or(&body->flags, ANTK_ABANDONED);
-    pthread_kill(body->thread.pthread, ANTK_STOP_SIGNAL);
+    pthread_kill(body->own_thread.pthread, ANTK_STOP_SIGNAL);
     return NULL;
 }
 
@@ -689,7 +689,7 @@ static void *send_to_spinner(void *arg)
     (void)arg;
     while (!(body = atomic_load(&spinner)))
         sched_yield();
-    pthread_kill(body->thread.pthread, SIGSEGV);
+    pthread_kill(body->own_thread.pthread, SIGSEGV);
     return NULL;
 }
 
