@@ -68,6 +68,7 @@ struct ant_config {
     uint64_t seed;                 /* `virtual`: draws choices among equals; 0: first-in first-out */
     uint32_t pct_depth;            /* `virtual`: explores as on many CPUs, by probabilistic concurrency testing, for bugs of this depth, 100 at most: see docs/machine.md; default 0: not */
     uint32_t pct_steps;            /* ... in a run of so many preemption points; default 1,000 */
+    bool direct_on_virtual;        /* `virtual`: programs that permit direct calls (ant_program.direct) get them; default: they are served by their own threads, so that a trace does not depend on it */
     const struct ant_costs *costs; /* what calls cost; copied during the call; default: nothing */
     size_t trace_events;           /* how many of the latest events to keep; default 0: no trace */
     int64_t shutdown_timeout_ns;   /* how long ant_shutdown waits for the other processes to end; default 5 s */

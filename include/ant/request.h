@@ -146,7 +146,8 @@ ANT_API int ant_send(struct ant_request *rq);
  *   -EINVAL    message is NULL
  *   -ETIMEDOUT nothing came within timeout_ns
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
- *   -EPERM     the caller is a new server that has not been registered yet, or the calling thread is no process
+ *   -EPERM     the caller is a new server that has not been registered yet, its program permits direct calls (the library's loop
+ *              receives for it), or the calling thread is no process
  *
  * Paper: section 2.3 (2) and (4); 2.4 (4).
  */

@@ -86,7 +86,21 @@ struct ant_program {
     const struct ant_transformer *transformers; /* the versions whose state it can take over, beside its own */
     size_t transformer_count;
     const struct ant_timing *timing; /* how long things take, for ant_swap_bound and swaps with a deadline; NULL: not declared */
+    /*
+     * Permits direct calls: while the server has nothing to do, ant_call without a time limit may run `request` on its caller's own thread, in the
+     * server's identity (its pid, window, areas, state, and whatever it calls), with no context switch. A swap finds it busy meanwhile, as with any request; a
+     * fault in it, ant_exit, ant_kill or its watchdog end the server, not the caller. With `request` only. What the program can see of it, and must bear with:
+     *   - another thread with other thread-local variables, whose scheduling is the caller's, raised to the server's priority if that is above;
+     *   - another stack, of which ANT_DIRECT_STACK_BYTES are left at least;
+     *   - it may not end that thread (pthread_exit), or leave the callback by longjmp, and ant_receive is not its to call: -EPERM.
+     * And the caller: it ends, if it is to end by force, when the callback is through; a callback that hangs holds it until the server is ended.
+     * Not used with a timing that asks for observation.
+     */
+    bool direct;
 };
+
+/* Of the stack that a callback is left in a direct call. A caller with less is served by the server's own thread. */
+#define ANT_DIRECT_STACK_BYTES ((size_t)32 << 10)
 
 /* A field that is 0 has its default. */
 struct ant_server_options {
@@ -108,8 +122,8 @@ struct ant_server_options {
  * pid: gets the server's id, if not NULL; it stays the same through swaps.
  *
  * Errors:
- *   -EINVAL     function is 0, the program is NULL or has no name, neither `request` nor `run`, or both, transformers NULL with
- *               a count, a declared time that makes no sense (a least above its most, too many drivers, more than an hour), or an
+ *   -EINVAL     function is 0, the program is NULL or has no name, neither `request` nor `run`, or both, direct with `run`, transformers
+ *               NULL with a count, a declared time that makes no sense (a least above its most, too many drivers, more than an hour), or an
  *               option has a value that is not allowed
  *   -EPROTO     the program was built for another ABI
  *   -EEXIST     somebody serves that function already

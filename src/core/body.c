@@ -2,6 +2,7 @@
 #include "core/core.h"
 #include "core/candidate.h"
 #include "core/contain.h"
+#include "core/direct.h"
 #include "core/function.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@ _Thread_local struct antk_body *antk_self;
 void antk_leave(struct antk_body *self, int status)
 {
     self->exit_status = status;
-    longjmp(self->base, 1);
+    longjmp(*self->frame.base, 1);
 }
 
 int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
@@ -136,6 +137,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->busy_since_ns, 0);
     atomic_store(&body->stray, false);
     body->last_function.function = 0;
+    body->left = false;
     body->told_of_swap = false;
     atomic_store(&body->retired, false);
     body->own_thread.index = ep->index;
@@ -159,9 +161,12 @@ static int body_main(void *arg)
     struct antk_body *self = arg;
     antk_self = self;
     antk_functions_enter_thread();
-    self->stack_high = (uintptr_t)__builtin_frame_address(0);
+    jmp_buf base;
+    self->own_frame.base = &base;
+    self->own_frame.stack_high = (uintptr_t)__builtin_frame_address(0);
+    self->frame = self->own_frame;
     antk_contain_enter_thread(self);
-    if (setjmp(self->base) == 0)
+    if (setjmp(base) == 0)
         self->exit_status = self->entry(self);
     atomic_store(&self->inside, 1);
     return 0;
@@ -172,6 +177,7 @@ static void body_leave(void *arg)
 {
     struct antk_body *self = arg;
     struct antk_core *core = self->core;
+    antk_direct_break(self);
     atomic_store(&self->inside, 1);
     if (atomic_load(&self->flags) & ANTK_KILLED) {
         /* It may have been abandoned, and shall not starve with what it holds. Under the lock: whoever abandons it may be about to. */
@@ -212,7 +218,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     body->raised_priority = start->raised_priority;
     atomic_store(&body->own_thread.priority, antk_body_level_locked(body)); /* nobody else knows it yet */
     body->own_thread.interruptible = core->config.contain_faults;
-    body->stack_bytes = start->stack_bytes;
+    body->own_frame.stack_bytes = start->stack_bytes;
     body->entry = start->entry;
     body->user_entry = start->user_entry;
     body->user_arg = start->user_arg;
@@ -265,6 +271,8 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
     if (rc != 0)
         return rc;
     ep->body = body;
+    antk_thread_stack(&body->own_frame.stack_high, &body->own_frame.stack_bytes);
+    body->frame = body->own_frame;
     antk_functions_enter_thread();
     list_body(core, body);
     antk_pin_again(ep);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define STACK_BYTES ((size_t)64 << 10)
@@ -54,9 +55,9 @@ static bool in_program(const struct antk_body *self, int signal, const siginfo_t
     if (signal == SIGABRT)
         return antk_text_interrupted_abort(context);
     return antk_text_interrupted_program(context) ||
-           (signal == SIGSEGV &&
-            antk_text_interrupted_call(context, info->si_addr, self->stack_high - self->stack_bytes,
-                                       self->stack_high));
+           (signal == SIGSEGV && antk_text_interrupted_call(context, info->si_addr,
+                                                            self->frame.stack_high - self->frame.stack_bytes,
+                                                            self->frame.stack_high));
 }
 
 /* NULL: it is contained. */
@@ -137,10 +138,17 @@ bool antk_contain_judge(const struct antk_core *core, int signal, const siginfo_
     return !reason;
 }
 
-void antk_contain_die(int signal)
+/* What runs this process may live on, and take signals as before. */
+static void restore_signals(const void *context)
+{
+    pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
+}
+
+void antk_contain_die(int signal, const void *context)
 {
     struct antk_body *self = antk_self;
     atomic_store(&self->inside, 1);
+    restore_signals(context);
     self->death = signal;
     antk_leave(self, -EOWNERDEAD);
 }
@@ -152,6 +160,7 @@ void antk_contain_stop(const void *context)
     if (self && self != self->core->boot && atomic_load(&self->inside) == 0 &&
         atomic_load(&self->flags) != 0 && !antk_under_tsan() && antk_text_interrupted_program(context)) {
         atomic_store(&self->inside, 1); /* the signal may come again, while AddressSanitizer makes ready for the jump */
+        restore_signals(context);
         antk_leave(self, -ESHUTDOWN);
     }
 }

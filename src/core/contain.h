@@ -32,7 +32,7 @@ void antk_contain_learn_transformers(struct antk_core *core, const struct ant_tr
 /* Is the calling thread's process to die of this fault? Says so, or why not. core: one that contains faults; not always the thread's. */
 bool antk_contain_judge(const struct antk_core *core, int signal, const siginfo_t *info, const void *context);
 /* It dies. */
-ANT_NORETURN void antk_contain_die(int signal);
+ANT_NORETURN void antk_contain_die(int signal, const void *context);
 /* The calling thread, if it has been ended by force, leaves its process where that is safe; else it goes on. */
 void antk_contain_stop(const void *context);
 

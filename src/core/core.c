@@ -112,6 +112,8 @@ static int create_machine(struct antk_core *core)
         .context = core,
     };
     int rc = antk_machine_create(&config, &core->machine);
+    if (rc == 0)
+        core->direct_calls = core->machine->kind != ANT_MACHINE_VIRTUAL || core->config.direct_on_virtual;
     if (rc == -EPERM)
         antk_log(&core->log, ANT_LOG_ERROR,
                  "SCHED_FIFO is not permitted: it needs root, CAP_SYS_NICE, or RLIMIT_RTPRIO of at least %d",

@@ -20,6 +20,7 @@ struct antk_core {
     struct antk_machine *machine;
     struct antk_pool *pool;
     char mover_reason[512];
+    bool direct_calls; /* of servers that permit them */
     struct antk_log log;
     struct antk_trace *trace;        /* NULL: none */
     struct antk_endpoint *endpoints; /* max_processes */

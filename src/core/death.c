@@ -123,7 +123,9 @@ static void abandon(struct antk_core *core, struct antk_body *body, uint32_t inc
 {
     antk_lock(&core->lock);
     if (body->listed && body->incarnation == incarnation && atomic_load(&body->inside) == 0) {
+        antk_lock(&body->endpoint->lock); /* it may be run by a client's thread, and be about to be given back */
         core->machine->ops->set_priority(body->thread, ANTK_LEVEL_LOWEST);
+        antk_unlock(&body->endpoint->lock);
         if (core->config.contain_faults && core->machine->kind != ANT_MACHINE_VIRTUAL)
             antk_thread_interrupt(body->thread);
     }

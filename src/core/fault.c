@@ -148,7 +148,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     }
     int error = errno;
     if (kills_process(signal, info, context))
-        antk_contain_die(signal);
+        antk_contain_die(signal, context);
     errno = error;
     passed_on = info;
     passed_on_from = frame;

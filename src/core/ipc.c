@@ -7,6 +7,7 @@
  */
 #include "core/candidate.h"
 #include "core/core.h"
+#include "core/direct.h"
 #include "core/function.h"
 #include "core/ipc.h"
 
@@ -139,9 +140,41 @@ static uint64_t remap_cost_ns(struct antk_core *core, uint32_t data)
     return pages * core->costs.remap_page_ns;
 }
 
-/* Puts a carried request on the server's queue, unless that refuses. */
-static int enqueue(struct antk_endpoint *client, struct antk_endpoint *server, uint32_t frame)
+/* How a request is sent. */
+enum style {
+    ASYNCHRONOUS,
+    SYNCHRONOUS,
+    DIRECT /* synchronous, and served by the client's thread, if the server has nothing to do */
+};
+
+/* What the sender remembers of a request: its frame may be another's soon, if the sender is a candidate that has failed. */
+struct sent {
+    uint32_t frame;
+    uint32_t function;
+    uint64_t tag;             /* while it is queued */
+    struct antk_body *server; /* DIRECT: to be run by this thread; NULL: the request is queued */
+    int level;                /* ... at this level */
+};
+
+/* The server's thread waits, and the client's may take its place. Server's lock held. */
+static bool begin_directly_locked(struct antk_body *self, struct antk_endpoint *server,
+                                  uint32_t frame, struct sent *sent)
 {
+    struct antk_core *core = self->core;
+    struct antk_record *record = antk_record(core, frame);
+    if (!antk_direct_begin_locked(self, server, &sent->level))
+        return false;
+    sent->server = server->body;
+    antk_queue_push(core->records, &server->service, frame);
+    antk_set_state(record, ANTK_SERVICE, server->index);
+    return true;
+}
+
+/* Puts a carried request on the server's queue, unless that refuses. */
+static int enqueue(struct antk_body *self, struct antk_endpoint *server, uint32_t frame,
+                   enum style style, struct sent *sent)
+{
+    struct antk_endpoint *client = self->endpoint;
     struct antk_core *core = server->core;
     struct antk_record *record = antk_record(core, frame);
     struct antk_body *receiver = NULL;
@@ -154,10 +187,12 @@ static int enqueue(struct antk_endpoint *client, struct antk_endpoint *server, u
     } else if (server->queue_limit != 0 && server->requests.count >= server->queue_limit) {
         rc = -EAGAIN;
     } else {
-        antk_set_state(record, ANTK_QUEUED, server->index);
-        antk_queue_push(core->records, &server->requests, frame);
         antk_trace_add(core, client->index, ANT_EVENT_SEND, record->function, (int64_t)record->cookie);
-        receiver = receiver_locked(server);
+        if (style != DIRECT || !begin_directly_locked(self, server, frame, sent)) {
+            antk_set_state(record, ANTK_QUEUED, server->index);
+            antk_queue_push(core->records, &server->requests, frame);
+            receiver = receiver_locked(server);
+        }
     }
     antk_unlock(&server->lock);
     wake(core, receiver);
@@ -188,15 +223,8 @@ void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame)
     antk_unlock(&ep->lock);
 }
 
-/* What the sender remembers of a request: its frame may be another's soon, if the sender is a candidate that has failed. */
-struct sent {
-    uint32_t frame;
-    uint32_t function;
-    uint64_t tag; /* while it is queued */
-};
-
 static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame, uint32_t data,
-                    const struct ant_request *header, bool synchronous, struct sent *sent)
+                    const struct ant_request *header, enum style style, struct sent *sent)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_core *core = self->core;
@@ -210,7 +238,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->data = data;
     record->flags = header->flags;
     record->repeated = false;
-    record->waiter = synchronous ? self->index + 1 : 0;
+    record->waiter = style != ASYNCHRONOUS ? self->index + 1 : 0;
     if (data != ANTK_NO_FRAME)
         atomic_store_explicit(&antk_record(core, data)->sent_with, frame + 1, memory_order_relaxed);
     int rc = antk_carry(ep, server, frame, data, false);
@@ -219,11 +247,12 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     /* another sending of this frame: a tag remembered from an earlier one will not match */
     uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed) + (UINT64_C(1) << 32);
     atomic_store_explicit(&record->tag, tag, memory_order_release);
-    *sent = (struct sent){frame, header->function,
-                          antk_tag(ANTK_QUEUED, server->index, (uint32_t)(tag >> 32))};
+    *sent = (struct sent){.frame = frame,
+                          .function = header->function,
+                          .tag = antk_tag(ANTK_QUEUED, server->index, (uint32_t)(tag >> 32))};
     struct ant_request *request = antk_write_header(server, frame, antk_endpoint_pid(ep));
     list_out(self, frame);
-    rc = enqueue(ep, server, frame);
+    rc = enqueue(self, server, frame, style, sent);
     if (rc != 0) {
         antk_unlist_out(ep, frame);
         request->data = header->data;
@@ -240,7 +269,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     return rc;
 }
 
-static int submit(struct antk_body *self, struct ant_request *rq, bool synchronous, struct sent *sent)
+static int submit(struct antk_body *self, struct ant_request *rq, enum style style, struct sent *sent)
 {
     uint32_t frame;
     int rc = antk_find_request(self, rq, &frame);
@@ -267,9 +296,9 @@ static int submit(struct antk_body *self, struct ant_request *rq, bool synchrono
         return -ESRCH;
     if (server != self->endpoint)
         antk_spend(self, remap_cost_ns(self->core, data));
-    rc = synchronous && server == self->endpoint
+    rc = style != ASYNCHRONOUS && server == self->endpoint
              ? -EDEADLK
-             : dispatch(self, server, frame, data, &header, synchronous, sent);
+             : dispatch(self, server, frame, data, &header, style, sent);
     antk_unpin(server);
     return rc;
 }
@@ -280,7 +309,7 @@ int ant_send(struct ant_request *rq)
     if (!self)
         return -EPERM;
     struct sent sent;
-    return submit(self, rq, false, &sent);
+    return submit(self, rq, ASYNCHRONOUS, &sent);
 }
 
 /* ---- it is received ---- */
@@ -289,7 +318,7 @@ static void take_request(struct antk_body *self, uint32_t frame, struct ant_mess
 {
     struct antk_record *record = antk_record(self->core, frame);
     antk_receive_data(self, record->data);
-    atomic_store_explicit(&self->thread->activity, ANTK_REQUEST_WORK, memory_order_relaxed);
+    atomic_store_explicit(&self->own_thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function,
                    (int64_t)record->cookie);
     *message = (struct ant_message){ANT_REQUEST, antk_view(self->endpoint, frame)};
@@ -299,7 +328,7 @@ static void take_result(struct antk_body *self, uint32_t frame, struct ant_messa
 {
     struct antk_record *record = antk_record(self->core, frame);
     antk_receive_data(self, record->data);
-    atomic_store_explicit(&self->thread->activity, ANTK_RESULT_WORK, memory_order_relaxed);
+    atomic_store_explicit(&self->own_thread.activity, ANTK_RESULT_WORK, memory_order_relaxed);
     antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
                    (int64_t)record->cookie);
     *message = (struct ant_message){ANT_RESULT, antk_view(self->endpoint, frame)};
@@ -328,6 +357,10 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     struct antk_record *records = self->core->records;
     uint32_t result = ANTK_NO_FRAME, request = ANTK_NO_FRAME;
     antk_lock(&ep->lock);
+    if (antk_is_lent(self)) { /* just now */
+        antk_unlock(&ep->lock);
+        return false;
+    }
     struct antk_notice *notice = ep->notice;
     bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed);
     if (!notice && !stop) {
@@ -351,7 +384,7 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
         self->told_of_swap = notice != NULL;
     if (found && atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0)
         antk_watchdog_begin(self);
-    if (found && self->thread->observed)
+    if (found && self->own_thread.observed)
         antk_observe_begin(self);
     if (notice) {
         *message = (struct ant_message){ANT_SWAP, NULL};
@@ -365,18 +398,24 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     return found;
 }
 
-int ant_receive(struct ant_message *message, int64_t timeout_ns)
+/* Its own thread waits, that is, even if it is lent. */
+static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool idle)
 {
-    ANTK_ENTER(self);
-    if (!self || self->candidate)
-        return -EPERM;
-    if (!message)
-        return -EINVAL;
-    if (self->thread->observed)
+    int rc = -EINTR;
+    if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
+        rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle});
+    antk_direct_await_end(self);
+    antk_check(self);
+    return rc;
+}
+
+int antk_receive(struct antk_body *self, struct ant_message *message, int64_t timeout_ns)
+{
+    if (self->own_thread.observed)
         antk_observe_end(self);
-    atomic_store_explicit(&self->thread->activity, ANTK_IDLE, memory_order_relaxed);
+    atomic_store_explicit(&self->own_thread.activity, ANTK_IDLE, memory_order_relaxed);
     atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
-    bool idle;
+    bool idle = true;
     if (timeout_ns == 0)
         return next_message(self, false, message, &idle) ? 0 : -ETIMEDOUT;
     uint64_t deadline_ns = ANTK_NEVER;
@@ -387,13 +426,21 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
         if (rc != 0)
             return rc;
         if (timeout_ns > 0 && !limited) {
-            deadline_ns = antk_deadline(self->core->machine, timeout_ns);
+            deadline_ns = antk_deadline(self->machine, timeout_ns);
             limited = true;
         }
-        rc = antk_wait_park(self, deadline_ns, (struct antk_wait){"a message", -1, idle});
-        if (rc == -EINTR)
-            antk_check(self);
+        rc = wait_for_message(self, deadline_ns, idle);
     }
+}
+
+int ant_receive(struct ant_message *message, int64_t timeout_ns)
+{
+    ANTK_ENTER(self);
+    if (!self || self->candidate || (self->server.program && self->server.program->direct))
+        return -EPERM;
+    if (!message)
+        return -EINVAL;
+    return antk_receive(self, message, timeout_ns);
 }
 
 /* ---- it is answered ---- */
@@ -510,6 +557,16 @@ static int give_up_waiting(struct antk_body *self, const struct sent *sent, int 
     return done ? 0 : -EINPROGRESS;
 }
 
+static void serve_directly(struct antk_body *self, const struct sent *sent)
+{
+    struct antk_body *server = sent->server;
+    struct antk_record *record = antk_record(self->core, sent->frame);
+    antk_receive_data(server, record->data);
+    antk_trace_add(self->core, server->endpoint->index, ANT_EVENT_RECEIVE, sent->function,
+                   (int64_t)record->cookie);
+    antk_direct_run(self, server, sent->level, antk_view(server->endpoint, sent->frame));
+}
+
 int ant_call(struct ant_request *rq, int64_t timeout_ns)
 {
     ANTK_ENTER(self);
@@ -517,9 +574,11 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
         return -EPERM;
     uint64_t deadline_ns = antk_deadline(self->core->machine, timeout_ns);
     struct sent sent;
-    int rc = submit(self, rq, true, &sent);
+    int rc = submit(self, rq, antk_direct_possible(self, timeout_ns) ? DIRECT : SYNCHRONOUS, &sent);
     if (rc != 0)
         return rc;
+    if (sent.server)
+        serve_directly(self, &sent);
     struct antk_record *record = antk_record(self->core, sent.frame);
     struct antk_wait wait = {"the result of function", sent.function, false};
     while (antk_state_of(record) != ANTK_DONE) {

@@ -30,6 +30,8 @@ static inline void *antk_data_view(struct antk_endpoint *ep, uint32_t data)
 int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame);
 /* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. must: as in antk_area_hand. */
 int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data, bool must);
+/* As ant_receive, for a process that may. */
+int antk_receive(struct antk_body *self, struct ant_message *message, int64_t timeout_ns);
 /* A data area has been received, or is back: it is the process's own. */
 void antk_receive_data(struct antk_body *self, uint32_t data);
 /* Writes the header of a request, in the window in which it is now, from what the core knows of it. */

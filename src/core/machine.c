@@ -203,6 +203,19 @@ bool antk_thread_join(struct antk_thread *t, bool wait)
     return pthread_tryjoin_np(t->pthread, NULL) == 0;
 }
 
+void antk_thread_stack(uintptr_t *high, size_t *bytes)
+{
+    pthread_attr_t attributes;
+    void *low;
+    *bytes = 0; /* not known */
+    *high = (uintptr_t)__builtin_frame_address(0);
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return;
+    if (pthread_attr_getstack(&attributes, &low, bytes) == 0)
+        *high = (uintptr_t)low + *bytes;
+    pthread_attr_destroy(&attributes);
+}
+
 void antk_thread_interrupt(struct antk_thread *t)
 {
     pthread_kill(t->pthread, SIGURG);

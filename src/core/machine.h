@@ -217,6 +217,9 @@ bool antk_thread_join(struct antk_thread *t, bool wait);
 /* Sends SIGURG to a thread that was started interruptible and is known to exist (it has not been joined or detached). */
 void antk_thread_interrupt(struct antk_thread *t);
 
+/* The calling thread's stack, whoever has made it. */
+void antk_thread_stack(uintptr_t *high, size_t *bytes);
+
 /* Nobody will join it; it cleans up after itself. The second: the calling thread. */
 void antk_thread_detach(struct antk_thread *t);
 void antk_thread_detach_self(void);

@@ -36,6 +36,8 @@ struct antk_notice {
     /* Instead of accepting it, the body has ended, and the process with it; or it has died, and the endpoint waits. Both return who is to be unparked, once the lock is free. */
     struct antk_body *(*gone)(struct antk_notice *notice);
     struct antk_body *(*died)(struct antk_notice *notice);
+    /* The body was run by the thread of a client, and is its own again. */
+    void (*returned)(struct antk_notice *notice, struct antk_thread *client, struct antk_thread *own);
 };
 
 struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpoint's lock */
@@ -103,6 +105,13 @@ enum {
 #define ANTK_STACK_MIN ((size_t)64 << 10)
 #define ANTK_STACK_MAX ((size_t)1 << 46)
 
+/* Where a thread runs a process. */
+struct antk_frame {
+    jmp_buf *base;        /* leaves it */
+    uintptr_t stack_high; /* its stack, from where the process began there down ... */
+    size_t stack_bytes;   /* ... to the end, so far away */
+};
+
 struct antk_last_function { /* that a body has looked up */
     uint32_t function;      /* 0: none */
     uint32_t removals;      /* from the table, by then */
@@ -129,14 +138,16 @@ struct antk_body {
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
     void *user_arg;
-    jmp_buf base; /* where the thread leaves its process */
+    struct antk_frame frame;     /* on the stack of the thread that runs it ... */
+    struct antk_frame own_frame; /* ... and on its own thread's */
     int exit_status;
-    size_t stack_bytes;                      /* of its thread ... */
-    uintptr_t stack_high;                    /* ... from here down, where it runs its process; its own thread's */
     void *signal_stack;                      /* its slot's, for faults; NULL: none. See contain.h */
     stack_t former_stack;                    /* its own thread's: what it had for this before */
     struct antk_times work_from;             /* its own thread's: its times when its last message was received, if it is observed */
     struct antk_last_function last_function; /* its own thread's */
+    struct antk_body *client;                /* while it is run by another's thread: whose call that is; that thread's, as are these: */
+    uint8_t client_activity;                 /* what the thread was doing before, */
+    bool left;                               /* whether the callback has left its process; read by its own thread after */
     bool told_of_swap;                       /* its last message was the notice; its own thread's */
     _Atomic bool retired;                    /* replaced, or failed: it does not use its window any more */
 

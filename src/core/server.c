@@ -2,6 +2,7 @@
 #include "core/candidate.h"
 #include "core/contain.h"
 #include "core/function.h"
+#include "core/ipc.h"
 
 #include <errno.h>
 #include <ant/swap.h>
@@ -33,7 +34,7 @@ static int callback_loop(struct antk_body *self)
     const struct ant_program *program = self->server.program;
     for (;;) {
         struct ant_message message;
-        if (ant_receive(&message, ANT_FOREVER) != 0)
+        if (antk_receive(self, &message, ANT_FOREVER) != 0)
             continue;
         switch (message.kind) {
         case ANT_SWAP:
@@ -93,6 +94,8 @@ int antk_program_check(const struct ant_program *program)
     if (program->abi != ANT_ABI)
         return -EPROTO;
     if (!program->name || (program->request != NULL) == (program->run != NULL))
+        return -EINVAL;
+    if (program->direct && program->run)
         return -EINVAL;
     if (program->transformer_count > 0 && !program->transformers)
         return -EINVAL;

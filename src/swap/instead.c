@@ -36,6 +36,23 @@ struct antk_body *antk_swap_old_died(struct antk_notice *notice)
     return s->c.requester;
 }
 
+void antk_swap_old_returned(struct antk_notice *notice, struct antk_thread *client,
+                            struct antk_thread *own)
+{
+    struct antk_swap *s = antk_swap_of_notice(notice);
+    const struct antk_machine_ops *ops = client->machine->ops;
+    struct antk_times now;
+    if (!antk_old_is_measured(s))
+        return;
+    ops->times(client, &now);
+    s->lent_ns += now.blocked_ns - s->old_at_notice.blocked_ns;
+    for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
+        s->lent_ns += now.cpu_ns[activity] - s->old_at_notice.cpu_ns[activity];
+    atomic_store(&client->watched_from_ns, 0);
+    ops->watch(own);
+    ops->times(own, &s->old_at_notice);
+}
+
 void antk_swap_cancelled(struct antk_candidate *c)
 {
     struct antk_swap *s = antk_swap_of(c);

@@ -158,7 +158,7 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
         for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
             work_ns[activity] =
                 cpu_between(&s->old_at_notice, &s->old_at_rest, (enum antk_activity)activity);
-        work_ns[s->activity] += work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns -
+        work_ns[s->activity] += s->lent_ns + work_ns[ANTK_IDLE] + s->old_at_rest.blocked_ns -
                                 s->old_at_notice.blocked_ns - s->notice_ns;
     }
     if (s->accepted && s->old != s->c.requester)

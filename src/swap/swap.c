@@ -538,7 +538,8 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     if (s->deadline_ns != ANTK_NEVER)
         s->deadline_ns++; /* a swap that takes as long as that is in time, so the timer must not come before its last step */
     antk_candidate_init(&s->c, &swap_ops, ep, program, self);
-    s->notice = (struct antk_notice){step_4_look, antk_swap_old_ended, antk_swap_old_died};
+    s->notice = (struct antk_notice){step_4_look, antk_swap_old_ended, antk_swap_old_died,
+                                     antk_swap_old_returned};
     s->trust_state = o->trust_state;
     s->force = o->force;
     s->dead_state = ANTK_NO_FRAME;

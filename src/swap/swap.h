@@ -38,6 +38,7 @@ struct antk_swap {
     struct antk_ledger at_notice;
     enum antk_activity activity; /* of the old server at the notice */
     bool old_measured;           /* old_at_rest is taken */
+    uint64_t lent_ns;            /* what it did on a client's thread after the notice, blocked time included */
     uint64_t notice_ns;          /* of what the old server waited after the notice, the requester's step 3 */
     uint64_t old_costs_ns;       /* what the old server's own steps cost, once it has given up its loop */
     struct antk_times requester_before, old_at_notice, old_at_rest, new_after;
@@ -60,6 +61,8 @@ void antk_swap_rest_in_peace_locked(struct antk_swap *s);
 /* Before it has come to rest the old server has ended, or died. */
 struct antk_body *antk_swap_old_ended(struct antk_notice *notice);
 struct antk_body *antk_swap_old_died(struct antk_notice *notice);
+/* A client's thread has run it, and does so no more: what that took was the old server's request work. */
+void antk_swap_old_returned(struct antk_notice *notice, struct antk_thread *client, struct antk_thread *own);
 /* It is decided that the old server goes on (or that the dead stays dead). */
 void antk_swap_cancelled(struct antk_candidate *c);
 
