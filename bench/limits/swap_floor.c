@@ -1,24 +1,30 @@
 /*
- * The floor under a swap; see swap_floor.h.
+ * The floor under a swap: what thread creation and the hand-overs of its twelve steps cost when nothing else is done.
  *
- * Each party waits on a word of its own, 0: wait, 1: go on, in a cache line of its own. A server that has been told to go
- * on looks why: `end`, or else it is being replaced. Nothing is checked twice and nothing is kept that is not needed.
+ * The hand-overs are those of a swap: requester → old → requester → new → old, requester, by raw futex calls on one word a
+ * party. That is what any implementation on Linux threads that creates the new server in the swap has to pay.
+ *   swap_floor     from before the thread is created until the requester goes on
+ *   handover_floor from the moment the old server gives up until the new one could take a request
+ *
+ * Each party waits on its word, 0: wait, 1: go on, in a cache line of its own. A server that has been told to go on looks
+ * why: `end`, or else it is being replaced. Nothing is checked twice and nothing is kept that is not needed. After a
+ * sample the old server's thread has ended, too (not measured).
  */
-#include "swap_floor.h"
+#include "subject.h"
 
+#include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 struct word {
     _Alignas(64) _Atomic uint32_t go;
 };
+
+struct floor;
 
 struct server {
     struct word word;
@@ -34,14 +40,6 @@ struct floor {
     uint64_t gave_up_ns, could_receive_ns;
     pthread_attr_t attributes;
 };
-
-static inline uint64_t now_ns(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static inline void await(struct word *word)
 {
@@ -77,67 +75,64 @@ static void *server_main(void *argument)
     return NULL; /* 12 */
 }
 
-static int create_server(struct floor *floor, unsigned which)
+static void create_server(struct floor *floor, unsigned which)
 {
     struct server *server = &floor->servers[which];
 
     atomic_store_explicit(&server->word.go, 0, memory_order_relaxed);
-    return pthread_create(&server->thread, &floor->attributes, server_main, server);
+    errno = pthread_create(&server->thread, &floor->attributes, server_main, server);
+    limit_must(errno == 0, "a thread");
 }
 
-struct floor *floor_create(const struct floor_config *config)
+static void *create(const struct subject *subject, const struct setting *setting)
 {
-    struct floor *floor = aligned_alloc(64, sizeof *floor);
+    struct floor *floor = limit_new(sizeof *floor);
+    struct sched_param param = {.sched_priority = setting->realtime ? setting->partner_priority : 0};
 
-    if (floor == NULL) {
-        return NULL;
-    }
-    *floor = (struct floor){.serving = 0};
+    (void)subject;
     floor->servers[0].floor = floor->servers[1].floor = floor;
     pthread_attr_init(&floor->attributes);
-    pthread_attr_setstacksize(&floor->attributes, config->stack_bytes);
+    pthread_attr_setstacksize(&floor->attributes, setting->stack_bytes);
     pthread_attr_setinheritsched(&floor->attributes, PTHREAD_EXPLICIT_SCHED);
-    pthread_attr_setschedpolicy(&floor->attributes, config->realtime ? SCHED_FIFO : SCHED_OTHER);
-    pthread_attr_setschedparam(
-        &floor->attributes,
-        &(struct sched_param){.sched_priority = config->realtime ? config->priority : 0});
-    if (create_server(floor, 0) != 0) {
-        pthread_attr_destroy(&floor->attributes);
-        free(floor);
-        return NULL;
-    }
+    pthread_attr_setschedpolicy(&floor->attributes, setting->realtime ? SCHED_FIFO : SCHED_OTHER);
+    pthread_attr_setschedparam(&floor->attributes, &param);
+    create_server(floor, 0);
     wake(&floor->servers[0].word);
     await(&floor->requester);
     return floor;
 }
 
-int floor_swap(struct floor *floor, struct floor_times *times)
+static void sample(void *argument, uint64_t *values)
 {
+    struct floor *floor = argument;
     unsigned old = floor->serving, new = !old;
     pthread_t thread = floor->servers[old].thread;
 
-    uint64_t begin_ns = now_ns();         /* 1 */
-    if (create_server(floor, new) != 0) { /* 2 */
-        return -1;
-    }
+    uint64_t begin_ns = now_ns();    /* 1 */
+    create_server(floor, new);       /* 2 */
     wake(&floor->servers[old].word); /* 3 */
     await(&floor->requester);        /* 4, 5: the old one */
     wake(&floor->servers[new].word); /* 6 */
     await(&floor->requester);        /* 7 to 10: the new one */
-    uint64_t end_ns = now_ns();      /* 11 */
-
+    values[0] = now_ns() - begin_ns; /* 11 */
+    values[1] = floor->could_receive_ns - floor->gave_up_ns;
     floor->serving = new;
     pthread_join(thread, NULL);
-    times->swap_ns = end_ns - begin_ns;
-    times->blackout_ns = floor->could_receive_ns - floor->gave_up_ns;
-    return 0;
 }
 
-void floor_destroy(struct floor *floor)
+static void destroy(void *argument)
 {
+    struct floor *floor = argument;
+
     floor->end = true;
     wake(&floor->servers[floor->serving].word);
     pthread_join(floor->servers[floor->serving].thread, NULL);
     pthread_attr_destroy(&floor->attributes);
     free(floor);
 }
+
+const struct subject limit_swap_floor = {.names = {"swap_floor", "handover_floor"},
+                                         .rarity = 5,
+                                         .create = create,
+                                         .sample = sample,
+                                         .destroy = destroy};

@@ -1,0 +1,167 @@
+/*
+ * Areas: allocated and freed again.
+ *
+ * Own pages: the same process had them last, nothing has to be cleared. Foreign pages: before each sample a server has
+ * allocated the same pages, written to all of them and freed them; what their clearing must cost is measured beside it
+ * in the same way (limits/memcpy.c).
+ */
+#include "ours.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 100 };
+
+struct alloc {
+    size_t pages, areas; /* of an area; at a time */
+    void *held[BATCH];
+    struct ours_call others; /* foreign: to the server that makes pages its own */
+};
+
+static void *create(const struct subject *subject, const struct setting *setting)
+{
+    struct alloc *self = limit_new(sizeof *self);
+
+    (void)setting;
+    self->pages = subject->bytes / ANT_PAGE_BYTES;
+    self->areas = subject->batch != 0 ? subject->batch : 1;
+    return self;
+}
+
+static void destroy(void *self)
+{
+    free(self);
+}
+
+/* --- Own pages ------------------------------------------------------------------------------------------------------------ */
+
+static void once(struct alloc *self)
+{
+    void *area;
+
+    must("ant_ica_alloc", ant_ica_alloc(self->pages, &area));
+    must("ant_ica_free", ant_ica_free(area));
+}
+
+static void make_own(void *self)
+{
+    once(self);
+}
+
+static void sample(void *argument, uint64_t *values)
+{
+    struct alloc *self = argument;
+    uint64_t begin_ns = now_ns();
+
+    for (size_t i = 0; i < self->areas; i++) {
+        once(self);
+    }
+    values[0] = now_ns() - begin_ns;
+}
+
+/* --- Foreign pages -------------------------------------------------------------------------------------------------------- */
+
+static void alloc_all(struct alloc *self)
+{
+    for (size_t i = 0; i < self->areas; i++) {
+        must("ant_ica_alloc", ant_ica_alloc(self->pages, &self->held[i]));
+    }
+}
+
+static void free_all(struct alloc *self)
+{
+    for (size_t i = 0; i < self->areas; i++) {
+        must("ant_ica_free", ant_ica_free(self->held[i]));
+    }
+}
+
+/* The request says how many areas (its operation) of how many pages (its cookie). */
+static void make_foreign(struct ant_server *server, struct ant_request *rq)
+{
+    static struct alloc others;
+
+    (void)server;
+    others.areas = rq->operation;
+    others.pages = rq->cookie;
+    alloc_all(&others);
+    for (size_t i = 0; i < others.areas; i++) {
+        memset(others.held[i], 1, others.pages * ANT_PAGE_BYTES);
+    }
+    free_all(&others);
+    must("ant_reply", ant_reply(rq, 0));
+}
+
+static const struct ant_program program = {
+    .abi = ANT_ABI, .version = 1, .name = "others", .request = make_foreign};
+
+static void *create_foreign(const struct subject *subject, const struct setting *setting)
+{
+    struct alloc *self = create(subject, setting);
+
+    ours_call_open(&self->others, &program, 0, setting);
+    self->others.request->operation = (uint32_t)self->areas;
+    self->others.request->cookie = self->pages;
+    return self;
+}
+
+static void sample_foreign(void *argument, uint64_t *values)
+{
+    struct alloc *self = argument;
+
+    ours_call(&self->others, 0);
+    uint64_t begin_ns = now_ns();
+    alloc_all(self);
+    free_all(self);
+    values[0] = now_ns() - begin_ns;
+}
+
+static void destroy_foreign(void *argument)
+{
+    struct alloc *self = argument;
+
+    ours_call_close(&self->others);
+    free(self);
+}
+
+/* --- Rows ----------------------------------------------------------------------------------------------------------------- */
+
+#define OWN .create = create, .enter = make_own, .sample = sample, .destroy = destroy
+#define FOREIGN .create = create_foreign, .sample = sample_foreign, .destroy = destroy_foreign
+
+static const struct subject alloc_1 = {
+    .names = {"alloc_1_flat"}, .bytes = ANT_PAGE_BYTES, .batch = BATCH, OWN};
+static const struct subject alloc_256 = {
+    .names = {"alloc_256_flat"}, .bytes = 256 * ANT_PAGE_BYTES, .batch = BATCH, OWN};
+static const struct subject alloc_1_foreign = {
+    .names = {"alloc_1_flat_foreign"}, .bytes = ANT_PAGE_BYTES, .batch = BATCH, .rarity = 5, FOREIGN};
+static const struct subject alloc_256_foreign = {
+    .names = {"alloc_256_flat_foreign"}, .bytes = 256 * ANT_PAGE_BYTES, .rarity = 10, FOREIGN};
+static const struct subject *const flat_subjects[] = {
+    &limit_clear_1,   &limit_clear_256,   &alloc_1, &alloc_256,
+    &alloc_1_foreign, &alloc_256_foreign, NULL};
+static const struct row flat_rows[] = {
+    {"alloc_1_flat", NULL, UNIT_NS, {NULL}, FIGURE_AT_MOST, 150},
+    {"alloc_256_flat", NULL, UNIT_NS, {NULL}, FIGURE_AT_MOST, 300},
+    {"alloc_1_flat_foreign", NULL, UNIT_NS, {"clear_1"}, RATIO_AT_MOST, 1.3},
+    {"alloc_256_flat_foreign", NULL, UNIT_NS, {"clear_256"}, RATIO_AT_MOST, 1.3},
+};
+
+const struct group group_alloc_flat = {.mover = ANT_MOVER_FLAT,
+                                       .cpus = 1,
+                                       .client_priority = LOWER_PRIORITY,
+                                       .server_priority = UPPER_PRIORITY,
+                                       .subjects = flat_subjects,
+                                       GROUP_ROWS(flat_rows)};
+
+static const struct subject alloc_1_strict = {.names = {"alloc_1_strict"}, .bytes = ANT_PAGE_BYTES, OWN};
+static const struct subject *const strict_subjects[] = {&limit_uffd_move_64, &alloc_1_strict, NULL};
+static const struct row strict_rows[] = {
+    {"alloc_1_strict", NULL, UNIT_NS, {"uffd_move_64"}, RATIO_AT_MOST, 1.5},
+};
+
+const struct group group_alloc_strict = {.mover = ANT_MOVER_STRICT,
+                                         .cpus = 1,
+                                         .client_priority = LOWER_PRIORITY,
+                                         .server_priority = UPPER_PRIORITY,
+                                         .subjects = strict_subjects,
+                                         GROUP_ROWS(strict_rows)};

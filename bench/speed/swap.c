@@ -1,0 +1,170 @@
+/*
+ * Swaps, below the requester's priority, beside the floor that any implementation on threads has to pay.
+ *
+ * An idle small server; and one with 10,000 requests queued and 256 MiB of state that is adopted at the same version. The
+ * swap time is what the requester sees with its own clock around ant_swap, the blackout is the report's. After a sample
+ * the old server's thread has ended, as the floor's has.
+ */
+#include "ours.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUED 10000u
+#define STATE_BYTES ((size_t)256 << 20)
+#define POOL_BYTES ((size_t)512 << 20)
+#define EXIT_LOOK_NS 20000u
+
+struct swap {
+    ant_pid server;
+    uint32_t function;
+    const struct ant_program *programs; /* two, in turns */
+    unsigned number;                    /* how many swaps there were */
+    uint32_t queued;
+    struct ant_request *requests[QUEUED];
+};
+
+/* --- The servers ---------------------------------------------------------------------------------------------------------- */
+
+static int start_loaded(struct ant_server *self)
+{
+    void *state;
+
+    if (self->reason == ANT_START_SWAP) {
+        return 0; /* the state is adopted as it is */
+    }
+    int error = ant_ica_alloc(STATE_BYTES / ANT_PAGE_BYTES, &state);
+    if (error != 0) {
+        return error;
+    }
+    memset(state, 1, STATE_BYTES);
+    return ant_state_set(state);
+}
+
+static void answer(struct ant_server *self, struct ant_request *rq)
+{
+    (void)self;
+    must("ant_reply", ant_reply(rq, 0));
+}
+
+static const struct ant_program idle[2] = {
+    {.abi = ANT_ABI, .version = 1, .state_version = 1, .name = "idle", .request = answer},
+    {.abi = ANT_ABI, .version = 2, .state_version = 1, .name = "idle", .request = answer},
+};
+static const struct ant_program loaded[2] = {
+    {.abi = ANT_ABI, .version = 1, .state_version = 1, .name = "loaded", .start = start_loaded, .request = answer},
+    {.abi = ANT_ABI, .version = 2, .state_version = 1, .name = "loaded", .start = start_loaded, .request = answer},
+};
+
+/* --- A sample ------------------------------------------------------------------------------------------------------------- */
+
+/* The server is below the caller, so on one CPU under SCHED_FIFO none is served before the caller waits. */
+static void fill_queue(struct swap *self)
+{
+    for (uint32_t i = 0; i < self->queued; i++) {
+        must("ant_send", ant_send(self->requests[i]));
+    }
+}
+
+static void drain_queue(struct swap *self)
+{
+    for (uint32_t i = 0; i < self->queued; i++) {
+        struct ant_message message;
+        must("ant_receive", ant_receive(&message, ANT_FOREVER));
+    }
+}
+
+/* Lets the old server's thread end, by giving the processor away until it has. */
+static void await_exit(const struct swap *self)
+{
+    struct ant_swap_report report;
+
+    do {
+        must("ant_sleep", ant_sleep(ant_now() + EXIT_LOOK_NS));
+        must("ant_swap_last", ant_swap_last(self->function, &report));
+    } while (report.step_time_ns[ANT_SWAP_EXIT] == 0);
+}
+
+static void sample(void *argument, uint64_t *values)
+{
+    struct swap *self = argument;
+    const struct ant_program *program = &self->programs[++self->number % 2];
+    struct ant_swap_report report;
+
+    fill_queue(self);
+    uint64_t begin_ns = now_ns();
+    int error = ant_swap(self->function, program, NULL, &report);
+    values[0] = now_ns() - begin_ns;
+    must("ant_swap", error);
+    values[1] = report.blackout_ns;
+    drain_queue(self);
+    await_exit(self);
+}
+
+static struct swap *open_swap(const struct ant_program *programs, uint32_t queued,
+                              const struct setting *setting)
+{
+    struct swap *self = limit_new(sizeof *self);
+
+    self->programs = programs;
+    self->function = ours_serve(&programs[0], setting, &self->server);
+    self->queued = queued;
+    for (uint32_t i = 0; i < queued; i++) {
+        must("ant_request_new", ant_request_new(self->function, &self->requests[i]));
+    }
+    return self;
+}
+
+static void *create_idle(const struct subject *subject, const struct setting *setting)
+{
+    (void)subject;
+    return open_swap(idle, 0, setting);
+}
+
+static void *create_loaded(const struct subject *subject, const struct setting *setting)
+{
+    (void)subject;
+    return open_swap(loaded, QUEUED, setting);
+}
+
+static void destroy(void *argument)
+{
+    struct swap *self = argument;
+
+    for (uint32_t i = 0; i < self->queued; i++) {
+        must("ant_request_free", ant_request_free(self->requests[i]));
+    }
+    must("ant_stop", ant_stop(self->server, ANT_FOREVER, NULL));
+    free(self);
+}
+
+/* --- Rows ----------------------------------------------------------------------------------------------------------------- */
+
+static const struct subject swap_idle = {.names = {"swap_idle", "blackout_idle"},
+                                         .rarity = 5,
+                                         .create = create_idle,
+                                         .sample = sample,
+                                         .destroy = destroy};
+static const struct subject swap_loaded = {.names = {"swap_loaded", "blackout_loaded"},
+                                           .rarity = 100,
+                                           .create = create_loaded,
+                                           .sample = sample,
+                                           .destroy = destroy};
+static const struct subject *const subjects[] = {&limit_swap_floor, &swap_idle, &swap_loaded,
+                                                 &limit_dlopen, NULL};
+static const struct row rows[] = {
+    {"swap_idle", NULL, UNIT_US, {"swap_floor"}, RATIO_AT_MOST, 1.0},
+    {"blackout_idle", NULL, UNIT_US, {"handover_floor"}, RATIO_AT_MOST, 1.2},
+    {"swap_loaded", NULL, UNIT_US, {"swap_idle"}, RATIO_AT_MOST, 1.2},
+    {"blackout_loaded", NULL, UNIT_US, {"blackout_idle"}, RATIO_AT_MOST, 1.2},
+    {"dlopen", NULL, UNIT_US, {NULL}, JUDGED_NOT, 0},
+};
+
+const struct group group_swap = {.mover = ANT_MOVER_STRICT,
+                                 .cpus = 1,
+                                 .client_priority = UPPER_PRIORITY,
+                                 .server_priority = LOWER_PRIORITY,
+                                 .pool_bytes = POOL_BYTES,
+                                 .max_processes = 64,
+                                 .subjects = subjects,
+                                 GROUP_ROWS(rows)};
