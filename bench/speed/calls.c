@@ -6,10 +6,11 @@
  */
 #include "ours.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { TIMED_NS = 1000000000, BUSY_STACK_BYTES = 1 << 16 };
+enum { TIMED_NS = 1000000000 };
 
 #define MIB ((size_t)1 << 20)
 
@@ -154,10 +155,14 @@ const struct group group_calls_strict = {.mover = ANT_MOVER_STRICT,
 
 /* --- strict, with the other CPU busy in the same program ------------------------------------------------------------------ */
 
-/* A thread on the other CPU that computes: every page table changed here has to be made known there. */
+/*
+ * A thread on the other CPU that computes, above all that is ordinary there, while it is this subject's turn: every page table
+ * changed here has to be made known there.
+ */
 struct busy {
     struct ours_call call;
-    atomic_bool end;
+    sem_t begin;
+    atomic_bool computes, rest, end;
     pthread_t thread;
 };
 
@@ -165,19 +170,46 @@ static void *keep_busy(void *argument)
 {
     struct busy *self = argument;
 
-    while (!atomic_load_explicit(&self->end, memory_order_relaxed)) {
+    for (;;) {
+        while (sem_wait(&self->begin) != 0) {
+        }
+        if (atomic_load(&self->end)) {
+            return NULL;
+        }
+        atomic_store(&self->computes, true);
+        while (!atomic_load_explicit(&self->rest, memory_order_relaxed)) {
+        }
+        atomic_store(&self->computes, false);
     }
-    return NULL;
 }
 
 static void *create_busy(const struct subject *subject, const struct setting *setting)
 {
     struct busy *self = limit_new(sizeof *self);
-    struct setting ordinary = {.realtime = false, .stack_bytes = BUSY_STACK_BYTES};
 
     ours_call_open(&self->call, &ours_echo, subject->bytes, setting);
-    limit_thread_on(&self->thread, setting->other_cpu, &ordinary, keep_busy, self);
+    limit_must(sem_init(&self->begin, 0, 0) == 0, "sem_init");
+    limit_thread_on(&self->thread, setting->other_cpu, setting, keep_busy, self);
     return self;
+}
+
+static void enter_busy(void *argument)
+{
+    struct busy *self = argument;
+
+    atomic_store(&self->rest, false);
+    sem_post(&self->begin);
+    while (!atomic_load(&self->computes)) { /* on the other CPU, so that it will */
+    }
+}
+
+static void leave_busy(void *argument)
+{
+    struct busy *self = argument;
+
+    atomic_store(&self->rest, true);
+    while (atomic_load(&self->computes)) {
+    }
 }
 
 static void destroy_busy(void *argument)
@@ -185,14 +217,18 @@ static void destroy_busy(void *argument)
     struct busy *self = argument;
 
     atomic_store(&self->end, true);
+    sem_post(&self->begin);
     pthread_join(self->thread, NULL);
+    sem_destroy(&self->begin);
     destroy(self); /* the call is its first member */
 }
 
 static const struct subject call_64_strict_busy = {.names = {"call_64_strict_busy"},
                                                    .bytes = 64,
                                                    .create = create_busy,
+                                                   .enter = enter_busy,
                                                    .sample = sample,
+                                                   .leave = leave_busy,
                                                    .destroy = destroy_busy};
 static const struct subject *const busy_subjects[] = {&limit_futex, &call_64_strict_busy, NULL};
 static const struct row busy_rows[] = {

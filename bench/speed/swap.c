@@ -1,12 +1,14 @@
 /*
  * Swaps, below the requester's priority, beside the floor that any implementation on threads has to pay.
  *
- * An idle small server; and one with 10,000 requests queued and 256 MiB of state that is adopted at the same version. The
+ * An idle small server; and one with 256 MiB of state that is adopted at the same version, which never catches up with its work:
+ * 10,000 requests are queued at each swap (one of them perhaps begun), as what it answers between two swaps is sent again. The
  * swap time is what the requester sees with its own clock around ant_swap, the blackout is the report's. After a sample
  * the old server's thread has ended, as the floor's has.
  */
 #include "ours.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #define STATE_BYTES ((size_t)256 << 20)
 #define POOL_BYTES ((size_t)512 << 20)
 #define EXIT_LOOK_NS 20000u
+#define SWAP_TURNS 20
 
 struct swap {
     ant_pid server;
@@ -21,6 +24,7 @@ struct swap {
     const struct ant_program *programs; /* two, in turns */
     unsigned number;                    /* how many swaps there were */
     uint32_t queued;
+    int priority;
     struct ant_request *requests[QUEUED];
 };
 
@@ -59,30 +63,46 @@ static const struct ant_program loaded[2] = {
 /* --- A sample ------------------------------------------------------------------------------------------------------------- */
 
 /* The server is below the caller, so on one CPU under SCHED_FIFO none is served before the caller waits. */
-static void fill_queue(struct swap *self)
+static void fill_queue(void *argument)
 {
+    struct swap *self = argument;
+
     for (uint32_t i = 0; i < self->queued; i++) {
         must("ant_send", ant_send(self->requests[i]));
     }
 }
 
-static void drain_queue(struct swap *self)
+static void drain_queue(void *argument)
 {
+    struct swap *self = argument;
+
     for (uint32_t i = 0; i < self->queued; i++) {
         struct ant_message message;
         must("ant_receive", ant_receive(&message, ANT_FOREVER));
     }
 }
 
-/* Lets the old server's thread end, by giving the processor away until it has. */
+/* What has been answered is sent again, so that there is as much to do as before. */
+static void refill_queue(void)
+{
+    struct ant_message message;
+
+    while (ant_receive(&message, 0) == 0) {
+        must("ant_send", ant_send(message.request));
+    }
+}
+
+/* Lets the old server's thread end, by giving the processor away until it has; meanwhile the new one, which has much to do, is below it. */
 static void await_exit(const struct swap *self)
 {
     struct ant_swap_report report;
 
+    must("ant_priority_set", ant_priority_set(self->server, self->priority - 1));
     do {
         must("ant_sleep", ant_sleep(ant_now() + EXIT_LOOK_NS));
         must("ant_swap_last", ant_swap_last(self->function, &report));
     } while (report.step_time_ns[ANT_SWAP_EXIT] == 0);
+    must("ant_priority_set", ant_priority_set(self->server, self->priority));
 }
 
 static void sample(void *argument, uint64_t *values)
@@ -91,14 +111,15 @@ static void sample(void *argument, uint64_t *values)
     const struct ant_program *program = &self->programs[++self->number % 2];
     struct ant_swap_report report;
 
-    fill_queue(self);
     uint64_t begin_ns = now_ns();
     int error = ant_swap(self->function, program, NULL, &report);
     values[0] = now_ns() - begin_ns;
     must("ant_swap", error);
+    must("what was queued",
+         report.queued_requests.handed_over + report.in_service.handed_over < self->queued ? -ENOMSG : 0);
     values[1] = report.blackout_ns;
-    drain_queue(self);
     await_exit(self);
+    refill_queue();
 }
 
 static struct swap *open_swap(const struct ant_program *programs, uint32_t queued,
@@ -108,6 +129,7 @@ static struct swap *open_swap(const struct ant_program *programs, uint32_t queue
 
     self->programs = programs;
     self->function = ours_serve(&programs[0], setting, &self->server);
+    self->priority = ours_priority(setting);
     self->queued = queued;
     for (uint32_t i = 0; i < queued; i++) {
         must("ant_request_new", ant_request_new(self->function, &self->requests[i]));
@@ -146,9 +168,11 @@ static const struct subject swap_idle = {.names = {"swap_idle", "blackout_idle"}
                                          .sample = sample,
                                          .destroy = destroy};
 static const struct subject swap_loaded = {.names = {"swap_loaded", "blackout_loaded"},
-                                           .rarity = 100,
+                                           .rarity = 5,
                                            .create = create_loaded,
+                                           .enter = fill_queue,
                                            .sample = sample,
+                                           .leave = drain_queue,
                                            .destroy = destroy};
 static const struct subject *const subjects[] = {&limit_swap_floor, &swap_idle, &swap_loaded,
                                                  &limit_dlopen, NULL};
@@ -166,5 +190,6 @@ const struct group group_swap = {.mover = ANT_MOVER_STRICT,
                                  .server_priority = LOWER_PRIORITY,
                                  .pool_bytes = POOL_BYTES,
                                  .max_processes = 64,
+                                 .turns = SWAP_TURNS,
                                  .subjects = subjects,
                                  GROUP_ROWS(rows)};
