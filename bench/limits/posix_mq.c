@@ -23,8 +23,9 @@ static mqd_t open_queue(const char *which)
 
     snprintf(name, sizeof name, "/libant-speed-%d-%s", (int)getpid(), which);
     mqd_t queue = mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, &attributes);
-    limit_must(queue != (mqd_t)-1, "mq_open");
-    mq_unlink(name);
+    if (queue != (mqd_t)-1) {
+        mq_unlink(name);
+    }
     return queue;
 }
 
@@ -51,7 +52,12 @@ static void *create(const struct subject *subject, const struct setting *setting
 
     (void)subject;
     self->there = open_queue("there");
+    if (self->there == (mqd_t)-1) {
+        free(self);
+        return NULL;
+    }
     self->back = open_queue("back");
+    limit_must(self->back != (mqd_t)-1, "mq_open");
     limit_partner(&self->thread, setting, server, self);
     return self;
 }

@@ -30,13 +30,13 @@ enum {
 };
 
 struct subject {
-    const char *names[SUBJECT_VALUES]; /* of the values; NULL: there is no second one */
-    size_t bytes;                      /* of its data; 0: it has none */
-    unsigned batch;                    /* operations that one sample times together; 0: 1 */
-    unsigned rarity;                   /* one sample where others take so many, for what is slow; 0: 1 */
-    bool counts;                       /* its values are no times */
-    void *(*create)(const struct subject *subject, const struct setting *setting);
-    void (*enter)(void *self); /* before its turn; may be NULL */
+    const char *names[SUBJECT_VALUES];                                             /* of the values; NULL: there is no second one */
+    size_t bytes;                                                                  /* of its data; 0: it has none */
+    unsigned batch;                                                                /* operations that one sample times together; 0: 1 */
+    unsigned rarity;                                                               /* one sample where others take so many, for what is slow; 0: 1 */
+    bool raw;                                                                      /* no look at the clock is in its values: they are no times, or differences of times */
+    void *(*create)(const struct subject *subject, const struct setting *setting); /* NULL: this system has no such thing; errno says why */
+    void (*enter)(void *self);                                                     /* before its turn; may be NULL */
     /* Does it once, or `batch` times. values: nanoseconds of all of the batch, between two looks at the clock. */
     void (*sample)(void *self, uint64_t *values);
     void (*leave)(void *self); /* after its turn; may be NULL */

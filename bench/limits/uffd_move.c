@@ -57,12 +57,17 @@ static char *reserve(size_t bytes, char **mapping)
     return *mapping + (HUGE_BYTES - (uintptr_t)*mapping % HUGE_BYTES) % HUGE_BYTES;
 }
 
+/* False: there is no userfaultfd that moves pages. */
+static bool open_uffd(struct mover *self)
+{
+    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS | MOVE_FEATURE};
+
+    self->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    return self->uffd >= 0 && ioctl(self->uffd, UFFDIO_API, &api) == 0;
+}
+
 static void open_windows(struct mover *self)
 {
-    self->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-    limit_must(self->uffd >= 0, "userfaultfd");
-    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS | MOVE_FEATURE};
-    limit_must(ioctl(self->uffd, UFFDIO_API, &api) == 0, "UFFDIO_MOVE, which came with Linux 6.8");
     self->windows = reserve(2 * WINDOW_BYTES, &self->windows_mapping);
     struct uffdio_register all = {
         .range = {.start = (uintptr_t)self->windows_mapping, .len = 2 * WINDOW_BYTES + HUGE_BYTES},
@@ -77,6 +82,13 @@ static void *create(const struct subject *subject, const struct setting *setting
 
     (void)setting;
     self->huge = subject->bytes >= HUGE_BYTES / 2;
+    if (!open_uffd(self)) {
+        if (self->uffd >= 0) {
+            close(self->uffd);
+        }
+        free(self);
+        return NULL;
+    }
     open_windows(self);
     char *staging = reserve(WINDOW_BYTES, &self->staging_mapping);
     madvise(staging, HUGE_BYTES, MADV_NOHUGEPAGE);

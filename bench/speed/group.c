@@ -2,6 +2,7 @@
 #include "group.h"
 #include "sampling.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,8 +134,7 @@ static void fill_in(struct figure *figure, const struct player *players, size_t 
     double limit;
 
     if (ours == NULL || !limit_of(row, players, count, &limit)) {
-        fprintf(stderr, "speed: %s is not measured: something that it needs is missing here\n",
-                row->name);
+        fprintf(stderr, "speed: %s is not measured\n", row->name);
         return;
     }
     double median = quantile(ours->values, ours->count, 0.5);
@@ -146,6 +146,23 @@ static void fill_in(struct figure *figure, const struct player *players, size_t 
         figure->limit = in_unit(limit, row->unit);
         figure->ratio = row->judged == TIMES_AT_LEAST ? limit / median : median / limit;
     }
+}
+
+/* Those that this system does not have do not take part; returns how many do. */
+static size_t create_players(struct player *players, size_t count, const struct setting *setting)
+{
+    size_t created = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct subject *subject = players[i].subject;
+        void *self = subject->create(subject, setting);
+        if (self != NULL) {
+            players[created++] = (struct player){.subject = subject, .self = self};
+        } else {
+            fprintf(stderr, "speed: there is no %s here: %s\n", subject->names[0], strerror(errno));
+        }
+    }
+    return created;
 }
 
 void group_measure(const struct group *group, const struct place *place, unsigned samples,
@@ -176,9 +193,7 @@ void group_measure(const struct group *group, const struct place *place, unsigne
                 group->rows[0].name, ant_strerror(error));
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        players[i].self = players[i].subject->create(players[i].subject, &setting);
-    }
+    count = create_players(players, count, &setting);
     sampling_run(players, count, samples, group->turns != 0 ? group->turns : TURNS, place->clock_ns);
     for (size_t i = count; i-- > 0;) {
         players[i].subject->destroy(players[i].self);

@@ -20,6 +20,7 @@
  * - 1 MiB: the same with one word of each page, in another cache line each (subject.h says why); so what is measured is the
  *   handing over, to somebody who looks at every page of it. The data goes there and back, also with the peers. Here the
  *   limit, futex_1m, has a shared area that both ends touch in the same way, and the moves of uffd_move_1m are added.
+ * - Clearing: pages that another thread of the same CPU has just written, as those that another process has just freed.
  * - A swap's floor creates a thread in each sample, whether the core has a warm one or not.
  *
  * `--check` measures everything five times and judges the medians of the five, as one run of a noisy machine proves nothing.

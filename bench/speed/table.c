@@ -36,7 +36,7 @@ static void print_heading(const struct place *place)
     printf("%s %s, CPU %d; a look at the clock takes %.0f ns and is taken off\n", kernel.sysname,
            kernel.release, place->cpu, place->clock_ns);
     print_throttling();
-    printf("\n%-26s %10s %10s  %-10s  %-24s %10s %7s %9s\n", "", "median", "p99", "", "limit", "",
+    printf("\n%-28s %10s %10s  %-10s  %-24s %10s %7s %9s\n", "", "median", "p99", "", "limit", "",
            "ratio", "target");
 }
 
@@ -66,17 +66,18 @@ static void print_row(const struct figure *it, const struct place *place)
 {
     char limit[64];
 
-    printf("%-26s", it->row->name);
+    printf("%-28s", it->row->name);
     print_number(10, it->median);
     print_number(10, it->p99);
-    printf("  %-10s", unit_name(it->row->unit));
     if (it->row->limits[0] != NULL) {
         row_limit_name(it->row, limit, sizeof limit);
-        printf("  %-24s", limit);
+        printf("  %-10s  %-24s", unit_name(it->row->unit), limit);
         print_number(10, it->limit);
         printf(" %7.2f", it->ratio);
     } else if (it->row->judged != JUDGED_NOT) {
-        printf("  %-24s %10s %7s", "", "", "");
+        printf("  %-10s  %-24s %10s %7s", unit_name(it->row->unit), "", "", "");
+    } else {
+        printf("  %s", unit_name(it->row->unit));
     }
     print_target(it, place);
     putchar('\n');
