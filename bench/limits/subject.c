@@ -8,12 +8,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-void limit_must(bool good, const char *what)
+void limit_fail(const char *what)
 {
-    if (!good) {
-        fprintf(stderr, "speed: %s: %s\n", what, strerror(errno));
-        exit(1);
-    }
+    fprintf(stderr, "speed: %s: %s\n", what, strerror(errno));
+    exit(1);
 }
 
 void *limit_new(size_t bytes)

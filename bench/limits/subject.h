@@ -93,8 +93,16 @@ static inline uint64_t data_read(const void *data, size_t bytes)
     return sum;
 }
 
-/* Ends the program unless `good`, with what could not be done and errno's reason. */
-void limit_must(bool good, const char *what);
+/* Ends the program, with what could not be done and errno's reason. */
+_Noreturn void limit_fail(const char *what);
+
+static inline void limit_must(bool good, const char *what)
+{
+    if (!good) {
+        limit_fail(what);
+    }
+}
+
 /* Zeroed memory in cache lines of its own. */
 void *limit_new(size_t bytes);
 /* Memory that has been written to, in huge pages if the kernel has some: as a pool's is. */

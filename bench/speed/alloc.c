@@ -13,6 +13,8 @@
 
 enum { BATCH = 100 };
 
+#define MIB ((size_t)1 << 20)
+
 struct alloc {
     size_t pages, areas; /* of an area; at a time */
     void *held[BATCH];
@@ -140,8 +142,7 @@ static void destroy_foreign(void *argument)
 
 static const struct subject alloc_1 = {
     .names = {"alloc_1_flat"}, .bytes = ANT_PAGE_BYTES, .batch = BATCH, OWN};
-static const struct subject alloc_256 = {
-    .names = {"alloc_256_flat"}, .bytes = 256 * ANT_PAGE_BYTES, .batch = BATCH, OWN};
+static const struct subject alloc_256 = {.names = {"alloc_256_flat"}, .bytes = MIB, .batch = BATCH, OWN};
 static const struct subject alloc_1_foreign = {
     .names = {"alloc_1_flat_foreign", "alloc_1_flat_foreign_whole"},
     .bytes = ANT_PAGE_BYTES,
@@ -149,10 +150,7 @@ static const struct subject alloc_1_foreign = {
     .rarity = 5,
     FOREIGN};
 static const struct subject alloc_256_foreign = {
-    .names = {"alloc_256_flat_foreign", "alloc_256_flat_foreign_whole"},
-    .bytes = 256 * ANT_PAGE_BYTES,
-    .rarity = 10,
-    FOREIGN};
+    .names = {"alloc_256_flat_foreign", "alloc_256_flat_foreign_whole"}, .bytes = MIB, .rarity = 10, FOREIGN};
 static const struct subject *const flat_subjects[] = {
     &limit_clear_1,   &limit_clear_256,   &alloc_1, &alloc_256,
     &alloc_1_foreign, &alloc_256_foreign, NULL};

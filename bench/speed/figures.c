@@ -13,8 +13,7 @@ static void list_rows(struct figures *figures, const struct options *options)
     for (int i = 0; groups[i] != NULL; i++) {
         count += groups[i]->row_count;
     }
-    *figures = (struct figures){.at = calloc(count, sizeof(struct figure))};
-    limit_must(figures->at != NULL, "memory");
+    *figures = (struct figures){.at = limit_new(count * sizeof(struct figure))};
     for (int i = 0; groups[i] != NULL; i++) {
         for (size_t row = 0; row < groups[i]->row_count; row++) {
             const struct row *it = &groups[i]->rows[row];
@@ -59,8 +58,7 @@ static void median_row(struct figure *median, const struct figures *runs, unsign
 void figures_median(struct figures *median, const struct figures *runs, unsigned count)
 {
     median->count = runs[0].count;
-    median->at = calloc(median->count, sizeof(struct figure));
-    limit_must(median->at != NULL, "memory");
+    median->at = limit_new(median->count * sizeof(struct figure));
     for (size_t at = 0; at < median->count; at++) {
         median_row(&median->at[at], runs, count, at);
     }

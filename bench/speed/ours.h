@@ -4,8 +4,15 @@
 
 #include "group.h"
 
-/* Ends the program if a call of libant has failed. */
-void must(const char *what, int error);
+/* Ends the program: a call of libant has failed. */
+_Noreturn void fail(const char *what, int error);
+
+static inline void must(const char *what, int error)
+{
+    if (error != 0) {
+        fail(what, error);
+    }
+}
 
 /* A function id that nobody has used in this core. */
 uint32_t ours_function(void);

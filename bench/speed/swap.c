@@ -117,7 +117,7 @@ static void sample_swap(struct swap *self, uint64_t *values)
     int error = ant_swap(self->function, program, NULL, &report);
     values[0] = now_ns() - begin_ns;
     must("ant_swap", error);
-    /* What the old server had begun it finishes before it gives up its loop. */
+    /* All but one, which the old server had begun and finished before it gave up its loop. */
     uint32_t here = report.queued_requests.handed_over;
     must("fewer are queued than should", here + 1 < self->queued ? -ENOMSG : 0);
     values[1] = report.blackout_ns;

@@ -2,29 +2,31 @@
 #include "figures.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 
-/* Real-time threads may have so much of each period; a measurement on fifo has to say so. */
+/* The first line of a file, without its end. */
+static void read_line(const char *path, char *text, int bytes)
+{
+    FILE *file = fopen(path, "re");
+
+    if (file == NULL || fgets(text, bytes, file) == NULL) {
+        snprintf(text, (size_t)bytes, "unknown");
+    }
+    text[strcspn(text, "\n")] = '\0';
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+/* Real-time threads may have so much of each period (-1: all of it); a measurement on fifo has to say so. */
 static void print_throttling(void)
 {
-    long runtime_us = 0, period_us = 0;
-    FILE *runtime = fopen("/proc/sys/kernel/sched_rt_runtime_us", "re");
-    FILE *period = fopen("/proc/sys/kernel/sched_rt_period_us", "re");
+    char runtime[32], period[32];
 
-    if (runtime != NULL && period != NULL && fscanf(runtime, "%ld", &runtime_us) == 1 &&
-        fscanf(period, "%ld", &period_us) == 1) {
-        if (runtime_us < 0) {
-            printf("real-time throttling: none\n");
-        } else {
-            printf("real-time throttling: %ld of %ld us\n", runtime_us, period_us);
-        }
-    }
-    if (runtime != NULL) {
-        fclose(runtime);
-    }
-    if (period != NULL) {
-        fclose(period);
-    }
+    read_line("/proc/sys/kernel/sched_rt_runtime_us", runtime, sizeof runtime);
+    read_line("/proc/sys/kernel/sched_rt_period_us", period, sizeof period);
+    printf("real-time throttling: %s of %s us\n", runtime, period);
 }
 
 static void print_heading(const struct place *place)
