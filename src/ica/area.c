@@ -18,6 +18,11 @@
 /* A lock may be held meanwhile. */
 #define RETURN_TRIES 1000u
 
+struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame)
+{
+    return &pool->areas[antk_apart(frame)];
+}
+
 static void set_start(struct antk_pool *pool, uint32_t frame)
 {
     atomic_fetch_or_explicit(&pool->starts[frame / 64], UINT64_C(1) << frame % 64, memory_order_release);
@@ -139,7 +144,7 @@ int antk_area_take(struct antk_pool *pool, size_t pages, uint32_t *frame)
         return error;
 
     occupy(pool, first, frames);
-    struct antk_area *area = &pool->areas[first];
+    struct antk_area *area = antk_pool_area(pool, first);
     /* Atomic for the sake of antk_pool_covering, which any thread may be in the middle of. */
     __atomic_store_n(&area->pages, (uint32_t)pages, __ATOMIC_RELAXED);
     __atomic_store_n(&area->frames, frames, __ATOMIC_RELAXED);
@@ -152,10 +157,16 @@ int antk_area_take(struct antk_pool *pool, size_t pages, uint32_t *frame)
 void antk_area_put(struct antk_pool *pool, uint32_t frame)
 {
     if (frame >= pool->pages || start_before(pool, frame) != frame ||
-        atomic_load_explicit(&pool->areas[frame].owner, memory_order_relaxed) != 0)
+        atomic_load_explicit(&antk_pool_area(pool, frame)->owner, memory_order_relaxed) != 0)
         return;
     clear_start(pool, frame);
-    vacate(pool, frame, pool->areas[frame].frames);
+    vacate(pool, frame, antk_pool_area(pool, frame)->frames);
+}
+
+/* Most often an area's pages were all its new owner's own. */
+static bool all_are(const uint32_t *last, uint32_t pages, uint32_t space)
+{
+    return last[0] == space && memcmp(last, last + 1, (pages - 1) * sizeof(*last)) == 0;
 }
 
 /*
@@ -164,9 +175,9 @@ void antk_area_put(struct antk_pool *pool, uint32_t frame)
  */
 static void clear_foreign(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
 {
-    uint32_t pages = pool->areas[frame].pages, frames = pool->areas[frame].frames;
+    uint32_t pages = antk_pool_area(pool, frame)->pages, frames = antk_pool_area(pool, frame)->frames;
     uint32_t *last = &pool->last[frame];
-    for (uint32_t at = 0; at < frames;) {
+    for (uint32_t at = all_are(last, pages, window->space) ? pages : 0; at < frames;) {
         uint32_t from = at;
         while (at < frames && last[at] != 0 && (at >= pages || last[at] != window->space))
             last[at++] = 0;
@@ -179,7 +190,7 @@ static void clear_foreign(struct antk_pool *pool, const struct antk_window *wind
 
 int antk_area_attach(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
 {
-    struct antk_area *area = &pool->areas[frame];
+    struct antk_area *area = antk_pool_area(pool, frame);
     if (atomic_load_explicit(&area->owner, memory_order_relaxed) != 0)
         return -EPERM;
     size_t bytes = (size_t)area->frames * ANT_PAGE_BYTES;
@@ -195,7 +206,7 @@ int antk_area_attach(struct antk_pool *pool, const struct antk_window *window, u
 
 int antk_area_detach(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
 {
-    struct antk_area *area = &pool->areas[frame];
+    struct antk_area *area = antk_pool_area(pool, frame);
     if (atomic_load_explicit(&area->owner, memory_order_relaxed) != window->id)
         return -EPERM;
     size_t bytes = (size_t)area->frames * ANT_PAGE_BYTES;
@@ -203,8 +214,10 @@ int antk_area_detach(struct antk_pool *pool, const struct antk_window *window, u
         pool->mover->detach(pool, antk_area_address(window, frame), antk_home(pool, frame), bytes);
     if (error != 0)
         return error;
-    for (uint32_t at = 0; at < area->pages; at++)
-        pool->last[frame + at] = window->space;
+    uint32_t *last = &pool->last[frame];
+    if (!all_are(last, area->pages, window->space))
+        for (uint32_t at = 0; at < area->pages; at++)
+            last[at] = window->space;
     atomic_store_explicit(&area->owner, 0, memory_order_release);
     return 0;
 }
@@ -254,11 +267,6 @@ int antk_area_bring_home(struct antk_pool *pool, const struct antk_window *windo
     return error;
 }
 
-struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame)
-{
-    return &pool->areas[frame];
-}
-
 /* antk_area_find for an address where no area of the window begins: says what is there instead. */
 static int explain(struct antk_pool *pool, const struct antk_window *window, const void *address)
 {
@@ -280,7 +288,7 @@ int antk_area_find(struct antk_pool *pool, const struct antk_window *window, con
     if (offset >= pool->bytes || offset % ANT_PAGE_BYTES != 0)
         return explain(pool, window, address);
     uint32_t here = (uint32_t)(offset / ANT_PAGE_BYTES);
-    if (atomic_load_explicit(&pool->areas[here].owner, memory_order_acquire) != window->id)
+    if (atomic_load_explicit(&antk_pool_area(pool, here)->owner, memory_order_acquire) != window->id)
         return explain(pool, window, address);
     *frame = here;
     return 0;
@@ -294,7 +302,7 @@ bool antk_pool_covering(struct antk_pool *pool, uint32_t frame, uint32_t *first,
     uint32_t start = start_before(pool, frame);
     if (start == ANTK_NO_FRAME)
         return false;
-    struct antk_area *area = &pool->areas[start];
+    struct antk_area *area = antk_pool_area(pool, start);
     uint32_t holder = atomic_load_explicit(&area->owner, memory_order_acquire);
     if (holder == 0 || frame - start >= __atomic_load_n(&area->frames, __ATOMIC_RELAXED))
         return false;

@@ -104,7 +104,7 @@ static enum page_map ask_page_map(const struct antk_pool *pool, const char *addr
 enum ant_contiguity antk_area_contiguity(struct antk_pool *pool, const struct antk_window *window,
                                          uint32_t frame)
 {
-    const struct antk_area *area = &pool->areas[frame];
+    const struct antk_area *area = antk_pool_area(pool, frame);
     const char *address = antk_area_address(window, frame);
     switch (ask_page_map(pool, address, area->pages)) {
     case MAP_ONE_RUN:

@@ -69,7 +69,17 @@ int antk_area_take(struct antk_pool *pool, size_t pages, uint32_t *frame);
 void antk_area_put(struct antk_pool *pool, uint32_t frame);
 
 /*
- * The three moves are all or nothing. -EPERM: the area is not where it is said to be (at home, in `window`, in `from`).
+ * Where in a table of small entries that of a frame lies, so that those of neighbouring frames, which often belong to processes on
+ * different CPUs, do not share a cache line.
+ */
+static inline uint32_t antk_apart(uint32_t frame)
+{
+    const uint32_t quarter = ANTK_HUGE_PAGES / 4;
+    return frame / ANTK_HUGE_PAGES * ANTK_HUGE_PAGES + frame % quarter * 4 + frame % ANTK_HUGE_PAGES / quarter;
+}
+
+/*
+ * The moves are all or nothing. -EPERM: the area is not where it is said to be (at home, in `window`, in `from`).
  * -ENOMEM: no memory for page tables, or no mapping left (Linux allows a process 65,530; `strict-mremap`, `copy`).
  */
 /* Home -> window; clears what another space left in it; owner becomes the window's. */

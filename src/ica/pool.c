@@ -72,7 +72,7 @@ int antk_pool_create(const struct antk_pool_config *config, struct antk_pool **c
     pool->max_windows = config->max_windows;
     pool->uffd = -1;
     if (make_books(pool) != 0) {
-        antk_no_memory(pool, "keep books", (size_t)pool->pages * 44, ENOMEM, reason, reason_bytes);
+        antk_no_memory(pool, "keep books", (size_t)pool->pages * 21, ENOMEM, reason, reason_bytes);
         goto no_books;
     }
 

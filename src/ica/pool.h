@@ -1,8 +1,8 @@
 /*
  * What the files of this room share: the pool itself. Nobody outside src/ica includes this.
  *
- * Bookkeeping is 44 bytes a page (area record 16, run tree 24, last space 4) and a few bits; its pages become resident
- * as the pool is used.
+ * Bookkeeping is 21 bytes a page (area record 16, last space 4, run tree less than one); its pages become resident as the
+ * pool is used.
  */
 #ifndef ANTK_ICA_POOL_H
 #define ANTK_ICA_POOL_H
@@ -43,7 +43,7 @@ struct antk_pool {
     bool *window_open; /* per id: it has been created */
 
     /* Entries of a frame belong to whoever owns the area that it lies in; free ones are [pool]. */
-    struct antk_area *areas; /* per frame, meaningful at an area's first; owner is 0 at all others */
+    struct antk_area *areas; /* per frame, antk_apart; meaningful at an area's first; owner is 0 at all others */
     uint32_t *last;          /* per frame: the space whose bytes lie in it; 0: nobody's, all zero */
 
     /* Atomic: read by any thread, also in signal handlers. */

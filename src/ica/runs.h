@@ -1,11 +1,12 @@
 /*
  * Which units of a row are free: the longest free runs, found and changed in O(log n).
  *
- * A segment tree over `count` units. A node knows the free run at its start, the one at its end, and the longest
- * anywhere in it; so neighbouring free runs are one run without anybody joining them. A node that is wholly free or
- * wholly taken speaks for its children, whose words are then out of date until a change descends through it.
+ * A bitmap of the units, and a segment tree over its words. A node knows the free run at its start, the one at its end,
+ * and the longest anywhere in it; so neighbouring free runs are one run without anybody joining them. A node that is
+ * wholly free or wholly taken speaks for what is below it, which is then out of date until a change descends through it.
  *
- * 2 * count - 1 nodes of 12 bytes, touched only as far as the row has been cut up. Takes no lock.
+ * Half a byte a unit: a bit, and two nodes of 12 bytes for 64 units; touched only as far as the row has been cut up. Takes
+ * no lock.
  */
 #ifndef ANTK_RUNS_H
 #define ANTK_RUNS_H
@@ -22,6 +23,7 @@ struct antk_run_node {
 
 struct antk_runs {
     struct antk_run_node *nodes;
+    uint64_t *words; /* a bit per unit, 1: free */
     uint32_t count;
 };
 

@@ -277,6 +277,63 @@ static void runs_agree_with_a_bitmap(void **state)
     }
 }
 
+static void runs_of_many_words_agree_with_a_bitmap(void **state)
+{
+    (void)state;
+    enum { MOST = 1000 };
+    static bool free_unit[MOST];
+    const uint32_t counts[] = {64, 65, 128, 191, 320, 511, 513, MOST};
+    random_state = 8;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        struct antk_runs runs;
+        uint32_t count = counts[i];
+        assert_int_equal(antk_runs_init(&runs, count), 0);
+        memset(free_unit, true, sizeof(free_unit));
+        for (int step = 0; step < 4000; step++) {
+            /* Mostly short ones, which leave words mixed; now and then whole words, and all of it. */
+            uint32_t first = draw(count), left = count - first, length = draw(3) + 1;
+            if (draw(8) == 0)
+                length = draw(130) + 1;
+            if (draw(500) == 0)
+                first = 0, length = left = count;
+            length = length < left ? length : left;
+            bool give = draw(2) == 0;
+            (give ? antk_runs_give : antk_runs_take)(&runs, first, length);
+            for (uint32_t unit = first; unit < first + length; unit++)
+                free_unit[unit] = give;
+
+            uint32_t want = draw(4) == 0 ? draw(count) + 1 : draw(70) + 1;
+            uint32_t lowest = ANTK_NO_RUN, highest = ANTK_NO_RUN, best = 0, run = 0;
+            for (uint32_t unit = 0; unit < count; unit++) {
+                run = free_unit[unit] ? run + 1 : 0;
+                best = run > best ? run : best;
+                if (run >= want) {
+                    lowest = lowest == ANTK_NO_RUN ? unit + 1 - want : lowest;
+                    highest = unit + 1 - want;
+                }
+            }
+            assert_int_equal(antk_runs_largest(&runs), best);
+            assert_int_equal(antk_runs_lowest(&runs, want), lowest);
+            assert_int_equal(antk_runs_highest(&runs, want), highest);
+        }
+        antk_runs_fini(&runs);
+    }
+}
+
+static void entries_lie_apart_and_none_twice(void **state)
+{
+    (void)state;
+    static bool used[4 * ANTK_HUGE_PAGES];
+    for (uint32_t frame = 0; frame < 4 * ANTK_HUGE_PAGES; frame++) {
+        uint32_t entry = antk_apart(frame);
+        assert_true(entry < 4 * ANTK_HUGE_PAGES);
+        assert_false(used[entry]);
+        used[entry] = true;
+        for (uint32_t other = frame + 1; other < frame + 64 && other < 4 * ANTK_HUGE_PAGES; other++)
+            assert_int_not_equal(antk_apart(other) / 4, entry / 4);
+    }
+}
+
 /* --- Taking and giving back --------------------------------------------------------------------------------------- */
 
 struct held {
@@ -1232,7 +1289,7 @@ static int check_locked_memory(void)
             continue;
         if (error != 0)
             return 2;
-        if (resident_pages() > before + 20000) /* the books, at 44 bytes a page, and a huge page or two */
+        if (resident_pages() > before + 20000) /* the books, at 21 bytes a page, and a huge page or two */
             return 3;
         for (uint32_t id = 1; id <= 2; id++) {
             at[id].space = id;
@@ -1303,6 +1360,8 @@ int main(void)
 {
     const struct CMUnitTest once[] = {
         cmocka_unit_test(runs_agree_with_a_bitmap),
+        cmocka_unit_test(runs_of_many_words_agree_with_a_bitmap),
+        cmocka_unit_test(entries_lie_apart_and_none_twice),
         cmocka_unit_test(a_wrong_config_is_refused_with_a_sentence),
         cmocka_unit_test(a_prefaulted_pool_holds_all_its_memory),
         cmocka_unit_test(without_userfaultfd_auto_falls_back_and_says_so),
