@@ -55,13 +55,17 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
     return 0;
 }
 
-int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, bool must)
+int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame,
+                   uint32_t data, bool must)
 {
     if (from == to)
         return 0;
-    size_t pages = antk_pool_area(from->core->pool, frame)->pages;
-    int rc = (must ? antk_area_return : antk_area_remap)(from->core->pool, &from->window,
-                                                         &to->window, frame);
+    struct antk_pool *pool = from->core->pool;
+    size_t pages = antk_pool_area(pool, frame)->pages;
+    if (data != ANTK_NO_FRAME)
+        pages += antk_pool_area(pool, data)->pages;
+    int rc =
+        (must ? antk_areas_return : antk_areas_remap)(pool, &from->window, &to->window, frame, data);
     if (rc == 0) {
         atomic_fetch_sub_explicit(&from->pages, pages, memory_order_relaxed);
         atomic_fetch_add_explicit(&to->pages, pages, memory_order_relaxed);

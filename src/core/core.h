@@ -74,8 +74,12 @@ static inline void antk_trace_add(struct antk_core *core, uint32_t process,
 /* Areas of a process: the pool's operations with its lock, and the process's page count kept. */
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame);
 int antk_area_drop(struct antk_endpoint *ep, uint32_t frame);
-/* must: it is an undo, or a result that nobody else can give; see antk_area_return. */
-int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, bool must);
+/*
+ * An area, and another (data; ANTK_NO_FRAME: none), go to another process: both or, on failure, none. must: it is an undo, or a
+ * result that nobody else can give; see antk_areas_return.
+ */
+int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data,
+                   bool must);
 /*
  * Frees every area of ep that this incarnation allocated (0: whoever did). Areas that others are just carrying into its
  * window, and requests of that incarnation's that another body has to serve, are left alone; not so at last, when the last

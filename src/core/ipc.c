@@ -92,19 +92,14 @@ int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t fr
     uint64_t tag = atomic_load(&record->tag),
              data_tag = data_record ? atomic_load(&data_record->tag) : 0;
     antk_set_state(record, ANTK_CARRIED, 0);
-    int rc = antk_area_hand(from, to, frame, must);
-    if (rc == 0 && data_record) {
+    if (data_record)
         atomic_store(&data_record->tag, antk_tag(ANTK_CARRIED, 0, (uint32_t)(data_tag >> 32) + 1));
-        rc = antk_area_hand(from, to, data, must);
-        if (rc != 0) {
+    int rc = antk_area_hand(from, to, frame, data, must);
+    if (rc != 0) {
+        if (data_record)
             atomic_store(&data_record->tag, data_tag);
-            if (antk_area_hand(to, from, frame, true) != 0)
-                antk_log(&core->log, ANT_LOG_ERROR,
-                         "a request of process %u is lost: it can be moved neither way", from->index);
-        }
-    }
-    if (rc != 0)
         atomic_store(&record->tag, tag);
+    }
     return rc;
 }
 

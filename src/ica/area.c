@@ -222,20 +222,12 @@ int antk_area_detach(struct antk_pool *pool, const struct antk_window *window, u
     return 0;
 }
 
-int antk_area_remap(struct antk_pool *pool, const struct antk_window *from,
-                    const struct antk_window *to, uint32_t frame)
+/* Moves a run that may be several areas. */
+static int move_run(struct antk_pool *pool, const struct antk_window *from,
+                    const struct antk_window *to, uint32_t frame, uint32_t frames)
 {
-    struct antk_area *area = &pool->areas[frame];
-    if (atomic_load_explicit(&area->owner, memory_order_relaxed) != from->id)
-        return -EPERM;
-    if (from->id == to->id)
-        return 0;
-    size_t bytes = (size_t)area->frames * ANT_PAGE_BYTES;
-    int error =
-        pool->mover->remap(pool, antk_area_address(from, frame), antk_area_address(to, frame), bytes);
-    if (error == 0)
-        atomic_store_explicit(&area->owner, to->id, memory_order_release);
-    return error;
+    size_t bytes = (size_t)frames * ANT_PAGE_BYTES;
+    return pool->mover->remap(pool, antk_area_address(from, frame), antk_area_address(to, frame), bytes);
 }
 
 /* Makes room for a move that must not fail. */
@@ -246,13 +238,59 @@ static void await_host(struct antk_pool *pool)
     sched_yield(); /* to whoever has what is missing */
 }
 
-int antk_area_return(struct antk_pool *pool, const struct antk_window *from,
-                     const struct antk_window *to, uint32_t frame)
+/* Moves two areas that are no neighbours. The first one has just moved, so it can move back; only the host may be short for a while. */
+static int move_one_by_one(struct antk_pool *pool, const struct antk_window *from,
+                           const struct antk_window *to, uint32_t first, uint32_t second)
 {
-    int error = antk_area_remap(pool, from, to, frame);
+    uint32_t frames = antk_pool_area(pool, first)->frames;
+    int error = move_run(pool, from, to, first, frames);
+    if (error != 0)
+        return error;
+    error = move_run(pool, from, to, second, antk_pool_area(pool, second)->frames);
+    for (unsigned tries = 0; error != 0 && move_run(pool, to, from, first, frames) != 0; tries++) {
+        if (tries == ANTK_UNDO_TRIES)
+            antk_mover_torn();
+        await_host(pool);
+    }
+    return error;
+}
+
+static bool is_in(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
+{
+    return atomic_load_explicit(&antk_pool_area(pool, frame)->owner, memory_order_relaxed) == window->id;
+}
+
+int antk_areas_remap(struct antk_pool *pool, const struct antk_window *from,
+                     const struct antk_window *to, uint32_t first, uint32_t second)
+{
+    uint32_t low = first < second ? first : second, high = first < second ? second : first;
+    if (!is_in(pool, from, low) || (high != ANTK_NO_FRAME && !is_in(pool, from, high)))
+        return -EPERM;
+    if (from->id == to->id)
+        return 0;
+    uint32_t frames = antk_pool_area(pool, low)->frames;
+    int error;
+    if (high == ANTK_NO_FRAME)
+        error = move_run(pool, from, to, low, frames);
+    else if (low + frames == high)
+        error = move_run(pool, from, to, low, frames + antk_pool_area(pool, high)->frames);
+    else
+        error = move_one_by_one(pool, from, to, low, high);
+    if (error != 0)
+        return error;
+    atomic_store_explicit(&antk_pool_area(pool, low)->owner, to->id, memory_order_release);
+    if (high != ANTK_NO_FRAME)
+        atomic_store_explicit(&antk_pool_area(pool, high)->owner, to->id, memory_order_release);
+    return 0;
+}
+
+int antk_areas_return(struct antk_pool *pool, const struct antk_window *from,
+                      const struct antk_window *to, uint32_t first, uint32_t second)
+{
+    int error = antk_areas_remap(pool, from, to, first, second);
     for (unsigned tries = 0; error == -ENOMEM && tries < RETURN_TRIES; tries++) {
         await_host(pool);
-        error = antk_area_remap(pool, from, to, frame);
+        error = antk_areas_remap(pool, from, to, first, second);
     }
     return error;
 }

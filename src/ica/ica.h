@@ -86,15 +86,23 @@ static inline uint32_t antk_apart(uint32_t frame)
 int antk_area_attach(struct antk_pool *pool, const struct antk_window *window, uint32_t frame);
 /* Window -> home; owner becomes 0; remembers whose bytes lie there. */
 int antk_area_detach(struct antk_pool *pool, const struct antk_window *window, uint32_t frame);
-/* Window -> window; all or nothing; owner becomes to's. */
-int antk_area_remap(struct antk_pool *pool, const struct antk_window *from,
-                    const struct antk_window *to, uint32_t frame);
+/*
+ * Window -> window; owner becomes to's. Of one area, or of two (second; ANTK_NO_FRAME: none): both or none. Neighbours, one of
+ * which begins where the other ends, go in one move, as if they were one area.
+ */
+int antk_areas_remap(struct antk_pool *pool, const struct antk_window *from,
+                     const struct antk_window *to, uint32_t first, uint32_t second);
+static inline int antk_area_remap(struct antk_pool *pool, const struct antk_window *from,
+                                  const struct antk_window *to, uint32_t frame)
+{
+    return antk_areas_remap(pool, from, to, frame, ANTK_NO_FRAME);
+}
 
 /*
  * A remap and a detach that must not fail: what is held back for undoing is used too, and it is tried for a while. -ENOMEM: even so.
  */
-int antk_area_return(struct antk_pool *pool, const struct antk_window *from,
-                     const struct antk_window *to, uint32_t frame);
+int antk_areas_return(struct antk_pool *pool, const struct antk_window *from,
+                      const struct antk_window *to, uint32_t first, uint32_t second);
 int antk_area_bring_home(struct antk_pool *pool, const struct antk_window *window, uint32_t frame);
 
 struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame);

@@ -945,6 +945,185 @@ static void a_move_that_fails_half_way_is_undone(void **state)
     assert_whole_pool_free();
 }
 
+/* Where pairs of areas lie: neighbours in both orders, and apart. frames: of the one that is named first, and of the other. */
+enum { PAIRS = 3, FIRST_PAGES = 1, SECOND_PAGES = 20 };
+static const char *const pair_names[PAIRS] = {"below", "above", "apart"};
+
+static void make_pair(int which, uint32_t window, uint32_t frames[2], uint32_t *between)
+{
+    *between = ANTK_NO_FRAME;
+    frames[which == 1] = area_in(window, which == 1 ? SECOND_PAGES : FIRST_PAGES);
+    if (which == 2)
+        *between = area_in(window, 2);
+    frames[which != 1] = area_in(window, which == 1 ? FIRST_PAGES : SECOND_PAGES);
+    mark(window, frames[0], FIRST_PAGES, 1000);
+    mark(window, frames[1], SECOND_PAGES, 2000);
+    if (*between != ANTK_NO_FRAME)
+        mark(window, *between, 2, 3000);
+}
+
+static void assert_pair_in(uint32_t window, const uint32_t frames[2])
+{
+    assert_int_equal(atomic_load(&antk_pool_area(pool, frames[0])->owner), window);
+    assert_int_equal(atomic_load(&antk_pool_area(pool, frames[1])->owner), window);
+    assert_true(marked(window, frames[0], FIRST_PAGES, 1000));
+    assert_true(marked(window, frames[1], SECOND_PAGES, 2000));
+    mark(window, frames[0], FIRST_PAGES, 1000); /* writable, too */
+    mark(window, frames[1], SECOND_PAGES, 2000);
+}
+
+static void drop_pair(uint32_t window, const uint32_t frames[2], uint32_t between)
+{
+    drop(window, frames[0]);
+    drop(window, frames[1]);
+    if (between != ANTK_NO_FRAME)
+        drop(1, between);
+    assert_whole_pool_free();
+}
+
+/* Calls that concern the pool, made by one remap. */
+static int calls_of_remap(uint32_t from, uint32_t to, uint32_t first, uint32_t second)
+{
+    fault.most_bytes = POOL_BYTES;
+    fault.length = fault.number = 0;
+    fault.armed = true;
+    int error = antk_areas_remap(pool, &at[from], &at[to], first, second);
+    fault.armed = false;
+    assert_int_equal(error, 0);
+    return fault.number;
+}
+
+static void neighbours_move_as_one_area_does(void **state)
+{
+    (void)state;
+    catch_faults();
+    uint32_t one = area_in(1, FIRST_PAGES + SECOND_PAGES), between, frames[2];
+    int calls = calls_of_remap(1, 2, one, ANTK_NO_FRAME);
+    drop(2, one);
+    assert_int_equal(calls, mover == ANT_MOVER_FLAT     ? 0
+                            : mover == ANT_MOVER_STRICT ? 1
+                            : mover == ANT_MOVER_COPY   ? 2
+                                                        : 3);
+    for (int which = 0; which < PAIRS; which++) {
+        make_pair(which, 1, frames, &between);
+        print_message("             the second %s\n", pair_names[which]);
+        for (uint32_t window = 1; window < WINDOWS; window++) {
+            /* In both orders, and there and back. */
+            uint32_t to = window + 1, first = frames[window % 2], second = frames[1 - window % 2];
+            assert_int_equal(calls_of_remap(window, to, first, second), which == 2 ? 2 * calls : calls);
+            assert_pair_in(to, frames);
+            if (mover != ANT_MOVER_FLAT) {
+                assert_stale(bytes_of(window, frames[0]), FIRST_PAGES);
+                assert_stale(bytes_of(window, frames[1]), SECOND_PAGES);
+            }
+            assert_int_equal(antk_areas_return(pool, &at[to], &at[window], first, second), 0);
+            assert_pair_in(window, frames);
+            assert_int_equal(calls_of_remap(window, to, second, first), which == 2 ? 2 * calls : calls);
+        }
+        if (between != ANTK_NO_FRAME)
+            assert_true(marked(1, between, 2, 3000)); /* what lies between has stayed */
+        drop_pair(WINDOWS, frames, between);
+    }
+}
+
+static void a_small_area_and_a_huge_neighbour_move_together(void **state)
+{
+    (void)state;
+    catch_faults();
+    if (mover == ANT_MOVER_STRICT) {
+        uint32_t huge = area_in(1, 512), below[20], count = 0;
+        for (uint32_t left = huge - 1, pages; left > 0; left -= pages) { /* all but the last frame below it */
+            pages = left < ANTK_HUGE_FROM ? left : ANTK_HUGE_FROM - 1;
+            below[count++] = area_in(1, pages);
+        }
+        uint32_t small = area_in(1, 1);
+        assert_int_equal(small + 1, huge);
+        bool whole = antk_mapped_huge(pool, bytes_of(1, huge));
+        mark(1, huge, 512, 5);
+        mark(1, small, 1, 6);
+        for (uint32_t i = 0; i < 10; i++) {
+            uint32_t from = 1 + i % 2, to = 2 - i % 2;
+            assert_int_equal(calls_of_remap(from, to, small, huge), 1);
+            assert_true(marked(to, huge, 512, 5) && marked(to, small, 1, 6));
+        }
+        assert_int_equal(antk_mapped_huge(pool, bytes_of(1, huge)), whole);
+        assert_stale(bytes_of(2, small),
+                     513); /* not before: a stale access makes a page table there, and the next move must split the huge page */
+        drop(1, huge);
+        drop(1, small);
+        while (count > 0)
+            drop(1, below[--count]);
+    }
+    assert_whole_pool_free();
+}
+
+static void a_pair_of_which_one_is_elsewhere_stays(void **state)
+{
+    (void)state;
+    uint32_t frames[2], between;
+    for (int which = 0; which < PAIRS; which++) {
+        make_pair(which, 1, frames, &between);
+        assert_int_equal(antk_areas_remap(pool, &at[1], &at[1], frames[0], frames[1]), 0);
+        assert_pair_in(1, frames);
+        for (int other = 0; other < 2; other++) {
+            remap(1, 3, frames[other]);
+            assert_int_equal(antk_areas_remap(pool, &at[1], &at[2], frames[0], frames[1]), -EPERM);
+            assert_int_equal(antk_areas_return(pool, &at[3], &at[2], frames[1], frames[0]), -EPERM);
+            assert_int_equal(atomic_load(&antk_pool_area(pool, frames[other])->owner), 3);
+            remap(3, 1, frames[other]);
+            assert_pair_in(1, frames);
+        }
+        drop_pair(1, frames, between);
+    }
+}
+
+static void a_pair_whose_move_fails_is_whole_where_it_was(void **state)
+{
+    (void)state;
+    if (mover == ANT_MOVER_FLAT)
+        skip();
+    catch_faults();
+    const int errors[] = {ENOMEM, EBUSY, EAGAIN, EEXIST};
+    const size_t most_pages[] = {1000, 7, 1};
+    for (int which = 0; which < PAIRS; which++) {
+        unsigned undone = 0, done = 0;
+        uint32_t frames[2], between, from = 1, to = 2;
+        make_pair(which, 1, frames, &between);
+        for (int round = 0; round < 3 * 4 * 2 * 45; round++) {
+            fault.most_bytes = most_pages[round % 3] * ANT_PAGE_BYTES;
+            fault.error = errors[round / 3 % 4];
+            fault.length = round / 12 % 2 == 0 ? 1 : 4;
+            fault.first = round / 24;
+            fault.number = 0;
+            fault.armed = true;
+            int error =
+                antk_areas_remap(pool, &at[from], &at[to], frames[round % 2], frames[1 - round % 2]);
+            fault.armed = false;
+            if (error == 0) {
+                uint32_t left = from;
+                from = to;
+                to = left;
+                done++;
+            } else {
+                assert_true(error == -ENOMEM || (mover == ANT_MOVER_STRICT && error == -fault.error));
+                undone++;
+            }
+            assert_pair_in(from, frames);
+            assert_stale(bytes_of(to, frames[0]), FIRST_PAGES);
+            assert_stale(bytes_of(to, frames[1]), SECOND_PAGES);
+            if (round % 10 == 0)
+                assert_no_hole_in_the_reservation();
+        }
+        assert_no_hole_in_the_reservation();
+        print_message("             the second %s: %u moves done, %u undone\n", pair_names[which],
+                      done, undone);
+        assert_true(undone > 20 && done > 20);
+        if (between != ANTK_NO_FRAME)
+            assert_true(marked(1, between, 2, 3000));
+        drop_pair(from, frames, between);
+    }
+}
+
 static void an_attach_or_detach_that_fails_changes_nothing(void **state)
 {
     (void)state;
@@ -1391,6 +1570,10 @@ int main(void)
         EACH(a_child_inherits_no_window_and_moves_go_on),
         EACH(mappings_do_not_pile_up),
         EACH(a_move_that_fails_half_way_is_undone),
+        EACH(neighbours_move_as_one_area_does),
+        EACH(a_small_area_and_a_huge_neighbour_move_together),
+        EACH(a_pair_of_which_one_is_elsewhere_stays),
+        EACH(a_pair_whose_move_fails_is_whole_where_it_was),
         EACH(an_attach_or_detach_that_fails_changes_nothing),
         EACH(at_the_limit_of_mappings_a_move_succeeds_or_changes_nothing),
         EACH(no_thread_ever_reads_a_stale_page_or_maps_into_a_window),
