@@ -55,8 +55,8 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
     return 0;
 }
 
-int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame,
-                   uint32_t data, bool must)
+inline int antk_area_hand(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame,
+                          uint32_t data, bool must)
 {
     if (from == to)
         return 0;
@@ -114,11 +114,10 @@ void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages)
 /* False: it is in the window already, but on its way. */
 static bool received(uint64_t tag)
 {
-    enum antk_request_state state = antk_tag_state(tag);
-    return state == ANTK_PLAIN || state == ANTK_HELD || state == ANTK_SERVICE;
+    return (1u << antk_tag_state(tag) & (1u << ANTK_PLAIN | 1u << ANTK_HELD | 1u << ANTK_SERVICE)) != 0;
 }
 
-bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
+inline bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_core *core = ep->core;
     if (__builtin_expect(atomic_load_explicit(&ep->strays, memory_order_relaxed) == 0, 1))
@@ -179,7 +178,8 @@ void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
     antk_unlock(&core->sweep_lock);
 }
 
-int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, bool *request)
+__attribute__((cold)) static int find_own_slowly(struct antk_body *self, const void *address,
+                                                 uint32_t *frame, bool *request)
 {
     struct antk_core *core = self->core;
     int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);
@@ -194,6 +194,28 @@ int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, 
     if (atomic_load(&antk_pool_area(core->pool, *frame)->owner) != self->endpoint->window.id ||
         atomic_load(&antk_record(core, *frame)->tag) != tag)
         return -EPERM;
+    *request = antk_tag_state(tag) != ANTK_PLAIN;
+    return 0;
+}
+
+/* With nobody new about, and nothing on its way, three looks tell: see is_here. */
+inline int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, bool *request)
+{
+    struct antk_core *core = self->core;
+    struct antk_endpoint *ep = self->endpoint;
+    size_t offset = (uintptr_t)address - (uintptr_t)ep->window.base;
+    uint32_t here = (uint32_t)(offset / ANT_PAGE_BYTES);
+    if (ANTK_RARELY(offset >= core->config.pool_bytes || offset % ANT_PAGE_BYTES != 0 ||
+                    self->candidate || atomic_load_explicit(&ep->strays, memory_order_relaxed) != 0))
+        return find_own_slowly(self, address, frame, request);
+    struct antk_record *record = antk_record(core, here);
+    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_acquire);
+    if (ANTK_RARELY(!received(tag) ||
+                    atomic_load_explicit(&antk_pool_area(core->pool, here)->owner,
+                                         memory_order_acquire) != ep->window.id ||
+                    atomic_load_explicit(&record->tag, memory_order_acquire) != tag))
+        return find_own_slowly(self, address, frame, request);
+    *frame = here;
     *request = antk_tag_state(tag) != ANTK_PLAIN;
     return 0;
 }

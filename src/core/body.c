@@ -16,7 +16,7 @@ void antk_leave(struct antk_body *self, int status)
     longjmp(*self->frame.base, 1);
 }
 
-int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
+inline int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
 {
     int rc = -EINTR;
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))

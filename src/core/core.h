@@ -67,7 +67,7 @@ void antk_core_put(struct antk_core *core);
 static inline void antk_trace_add(struct antk_core *core, uint32_t process,
                                   enum ant_event_kind kind, int64_t a, int64_t b)
 {
-    if (__builtin_expect(core->trace != NULL, 0))
+    if (ANTK_RARELY(core->trace != NULL))
         antk_trace_record(core, process, kind, a, b);
 }
 

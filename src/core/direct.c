@@ -82,8 +82,7 @@ void antk_direct_run(struct antk_body *self, struct antk_body *server, int level
     atomic_store_explicit(&host->own_thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
     server->frame = self->frame;
     antk_self = server;
-    if (__builtin_expect(
-            atomic_load_explicit(&server->endpoint->watchdog_ns, memory_order_relaxed) != 0, 0))
+    if (ANTK_RARELY(atomic_load_explicit(&server->endpoint->watchdog_ns, memory_order_relaxed) != 0))
         antk_watchdog_begin(server);
     bool left = call_back(server, request);
     antk_self = self;

@@ -22,7 +22,7 @@ bool antk_is_own(struct antk_endpoint *ep)
     return ep == ep->core->boot->endpoint || ep == atomic_load(&ep->core->watchdog);
 }
 
-struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid)
+inline struct antk_endpoint *antk_pin(struct antk_core *core, ant_pid pid)
 {
     uint32_t index = (uint32_t)pid;
     if (index == 0 || index > core->config.max_processes)

@@ -89,7 +89,7 @@ static ant_pid look_up(struct antk_core *core, uint32_t function)
     return pid;
 }
 
-struct antk_endpoint *antk_function_pin(struct antk_body *self, uint32_t function)
+inline struct antk_endpoint *antk_function_pin(struct antk_body *self, uint32_t function)
 {
     struct antk_core *core = self->core;
     struct antk_last_function *last = &self->last_function;

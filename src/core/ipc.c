@@ -89,13 +89,15 @@ int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t fr
     struct antk_core *core = from->core;
     struct antk_record *record = antk_record(core, frame);
     struct antk_record *data_record = data != ANTK_NO_FRAME ? antk_record(core, data) : NULL;
-    uint64_t tag = atomic_load(&record->tag),
-             data_tag = data_record ? atomic_load(&data_record->tag) : 0;
+    uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed),
+             data_tag = data_record ? atomic_load_explicit(&data_record->tag, memory_order_relaxed) : 0;
     antk_set_state(record, ANTK_CARRIED, 0);
     if (data_record)
-        atomic_store(&data_record->tag, antk_tag(ANTK_CARRIED, 0, (uint32_t)(data_tag >> 32) + 1));
+        atomic_store_explicit(&data_record->tag,
+                              antk_tag(ANTK_CARRIED, 0, (uint32_t)(data_tag >> 32) + 1),
+                              memory_order_release);
     int rc = antk_area_hand(from, to, frame, data, must);
-    if (rc != 0) {
+    if (ANTK_RARELY(rc != 0)) {
         if (data_record)
             atomic_store(&data_record->tag, data_tag);
         atomic_store(&record->tag, tag);
@@ -128,11 +130,14 @@ struct ant_request *antk_write_header(struct antk_endpoint *ep, uint32_t frame, 
     return request;
 }
 
-/* What it costs to move a request and its data to another window. */
-static uint64_t remap_cost_ns(struct antk_core *core, uint32_t data)
+/* Spends what it costs (costs.h) to move a request and its data to the window of another. */
+static void spend_remaps(struct antk_body *self, const struct antk_endpoint *to, uint32_t data)
 {
-    uint64_t pages = data == ANTK_NO_FRAME ? 1 : 1 + antk_pool_area(core->pool, data)->pages;
-    return pages * core->costs.remap_page_ns;
+    uint64_t cost_ns = self->core->costs.remap_page_ns;
+    if (ANTK_RARELY(cost_ns != 0) && to != self->endpoint)
+        antk_spend(self, cost_ns * (data == ANTK_NO_FRAME
+                                        ? 1
+                                        : 1 + antk_pool_area(self->core->pool, data)->pages));
 }
 
 /* How a request is sent. */
@@ -175,11 +180,11 @@ static int enqueue(struct antk_body *self, struct antk_endpoint *server, uint32_
     struct antk_body *receiver = NULL;
     int rc = 0;
     antk_lock(&server->lock);
-    if (server->closed) {
+    if (ANTK_RARELY(server->closed)) {
         rc = -ESRCH;
-    } else if (!server->body && server->on_death == ANT_DEATH_FAIL) {
+    } else if (ANTK_RARELY(!server->body && server->on_death == ANT_DEATH_FAIL)) {
         rc = -EOWNERDEAD;
-    } else if (server->queue_limit != 0 && server->requests.count >= server->queue_limit) {
+    } else if (ANTK_RARELY(server->queue_limit != 0 && server->requests.count >= server->queue_limit)) {
         rc = -EAGAIN;
     } else {
         antk_trace_add(core, client->index, ANT_EVENT_SEND, record->function, (int64_t)record->cookie);
@@ -199,11 +204,12 @@ static void list_out(struct antk_body *self, uint32_t frame)
 {
     struct antk_endpoint *ep = self->endpoint;
     antk_lock(&ep->lock);
-    bool swallowed = self->candidate && antk_candidate_fate(self->candidate) == ANTK_CANCELLED;
+    bool swallowed = ANTK_RARELY(self->candidate != NULL) &&
+                     antk_candidate_fate(self->candidate) == ANTK_CANCELLED;
     if (ep->out.count == 0)
         ep->inherited_min_ns = UINT64_MAX;
     antk_record(ep->core, frame)->swallowed = swallowed;
-    if (swallowed)
+    if (ANTK_RARELY(swallowed))
         atomic_fetch_add(&self->candidate->swallowed, 1);
     else
         antk_queue_push(ep->core->records, &ep->out, frame);
@@ -216,6 +222,27 @@ void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame)
     if (!antk_record(ep->core, frame)->swallowed)
         antk_queue_unlink(ep->core->records, &ep->out, frame);
     antk_unlock(&ep->lock);
+}
+
+/* The server has not taken a request that was carried to its window: it is the client's as before. */
+__attribute__((cold)) static void refuse(struct antk_body *self, struct antk_endpoint *server,
+                                         uint32_t frame, uint32_t data, const struct ant_request *header)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_core *core = self->core;
+    struct antk_record *record = antk_record(core, frame);
+    struct ant_request *request = antk_view(server, frame);
+    antk_unlist_out(ep, frame);
+    request->data = header->data;
+    request->peer = header->peer;
+    request->status = header->status;
+    request->error = header->error;
+    if (antk_carry(server, ep, frame, data, true) != 0)
+        antk_log(&core->log, ANT_LOG_ERROR, "a refused request of process %u cannot be moved back",
+                 ep->index);
+    antk_set_state(record, ANTK_HELD, 0);
+    if (data != ANTK_NO_FRAME)
+        antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
 }
 
 static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame, uint32_t data,
@@ -237,7 +264,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     if (data != ANTK_NO_FRAME)
         atomic_store_explicit(&antk_record(core, data)->sent_with, frame + 1, memory_order_relaxed);
     int rc = antk_carry(ep, server, frame, data, false);
-    if (rc != 0)
+    if (ANTK_RARELY(rc != 0))
         return rc;
     /* another sending of this frame: a tag remembered from an earlier one will not match */
     uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed) + (UINT64_C(1) << 32);
@@ -245,22 +272,11 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     *sent = (struct sent){.frame = frame,
                           .function = header->function,
                           .tag = antk_tag(ANTK_QUEUED, server->index, (uint32_t)(tag >> 32))};
-    struct ant_request *request = antk_write_header(server, frame, antk_endpoint_pid(ep));
+    antk_write_header(server, frame, antk_endpoint_pid(ep));
     list_out(self, frame);
     rc = enqueue(self, server, frame, style, sent);
-    if (rc != 0) {
-        antk_unlist_out(ep, frame);
-        request->data = header->data;
-        request->peer = header->peer;
-        request->status = header->status;
-        request->error = header->error;
-        if (antk_carry(server, ep, frame, data, true) != 0)
-            antk_log(&core->log, ANT_LOG_ERROR,
-                     "a refused request of process %u cannot be moved back", ep->index);
-        antk_set_state(record, ANTK_HELD, 0);
-        if (data != ANTK_NO_FRAME)
-            antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
-    }
+    if (ANTK_RARELY(rc != 0))
+        refuse(self, server, frame, data, header);
     return rc;
 }
 
@@ -268,9 +284,9 @@ static int submit(struct antk_body *self, struct ant_request *rq, enum style sty
 {
     uint32_t frame;
     int rc = antk_find_request(self, rq, &frame);
-    if (rc != 0)
+    if (ANTK_RARELY(rc != 0))
         return rc;
-    if (antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE)
+    if (ANTK_RARELY(antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE))
         return -EBUSY;
     struct ant_request header = {.function = rq->function,
                                  .operation = rq->operation,
@@ -280,18 +296,17 @@ static int submit(struct antk_body *self, struct ant_request *rq, enum style sty
                                  .status = rq->status,
                                  .error = rq->error,
                                  .flags = rq->flags};
-    if (header.function == 0)
+    if (ANTK_RARELY(header.function == 0))
         return -EINVAL;
     uint32_t data;
     rc = find_data(self, header.data, &data);
-    if (rc != 0)
+    if (ANTK_RARELY(rc != 0))
         return rc;
     struct antk_endpoint *server = antk_function_pin(self, header.function);
-    if (!server)
+    if (ANTK_RARELY(!server))
         return -ESRCH;
-    if (server != self->endpoint)
-        antk_spend(self, remap_cost_ns(self->core, data));
-    rc = style != ASYNCHRONOUS && server == self->endpoint
+    spend_remaps(self, server, data);
+    rc = ANTK_RARELY(style != ASYNCHRONOUS && server == self->endpoint)
              ? -EDEADLK
              : dispatch(self, server, frame, data, &header, style, sent);
     antk_unpin(server);
@@ -352,13 +367,13 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     struct antk_record *records = self->core->records;
     uint32_t result = ANTK_NO_FRAME, request = ANTK_NO_FRAME;
     antk_lock(&ep->lock);
-    if (antk_is_lent(self)) { /* just now */
+    if (ANTK_RARELY(antk_is_lent(self))) { /* just now */
         antk_unlock(&ep->lock);
         return false;
     }
     struct antk_notice *notice = ep->notice;
     bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed);
-    if (!notice && !stop) {
+    if (!ANTK_RARELY(notice || stop)) {
         result = first_result_locked(self);
         if (result != ANTK_NO_FRAME) {
             antk_queue_unlink(records, &ep->results, result);
@@ -372,18 +387,18 @@ static bool next_message(struct antk_body *self, bool will_wait, struct ant_mess
     bool found = notice || stop || result != ANTK_NO_FRAME || request != ANTK_NO_FRAME;
     ep->receiving = !found && will_wait;
     *idle = ep->program && ep->service.count == 0 && ep->out.count == 0;
-    if (notice)
+    if (ANTK_RARELY(notice != NULL))
         notice->seen(notice);
     antk_unlock(&ep->lock);
     if (found)
         self->told_of_swap = notice != NULL;
-    if (found && atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0)
+    if (found && ANTK_RARELY(atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0))
         antk_watchdog_begin(self);
-    if (found && self->own_thread.observed)
+    if (found && ANTK_RARELY(self->own_thread.observed))
         antk_observe_begin(self);
-    if (notice) {
+    if (ANTK_RARELY(notice != NULL)) {
         *message = (struct ant_message){ANT_SWAP, NULL};
-    } else if (stop) {
+    } else if (ANTK_RARELY(stop)) {
         *message = (struct ant_message){ANT_STOP, NULL};
     } else if (result != ANTK_NO_FRAME) {
         take_result(self, result, message);
@@ -406,7 +421,7 @@ static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool i
 
 int antk_receive(struct antk_body *self, struct ant_message *message, int64_t timeout_ns)
 {
-    if (self->own_thread.observed)
+    if (ANTK_RARELY(self->own_thread.observed))
         antk_observe_end(self);
     atomic_store_explicit(&self->own_thread.activity, ANTK_IDLE, memory_order_relaxed);
     atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
@@ -483,12 +498,12 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
     struct antk_record *record = antk_record(core, frame);
     uint64_t cookie = record->cookie;
     struct antk_endpoint *client = antk_pin(core, atomic_load(&record->client));
-    if (!client) {
+    if (ANTK_RARELY(!client)) {
         leave_service(ep, frame);
         antk_drop(ep, frame, data);
     } else {
         int rc = antk_carry(ep, client, frame, data, error != 0);
-        if (rc != 0) {
+        if (ANTK_RARELY(rc != 0)) {
             antk_unpin(client);
             return rc;
         }
@@ -498,29 +513,35 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
         request->error = error;
         leave_service(ep, frame);
         antk_trace_add(core, ep->index, ANT_EVENT_REPLY, error ? error : status, (int64_t)cookie);
-        if (!give_result(client, frame))
+        if (ANTK_RARELY(!give_result(client, frame)))
             antk_drop(client, frame, data);
         antk_unpin(client);
     }
     return 0;
 }
 
+static void spend_way_back(struct antk_body *self, uint32_t frame, uint32_t data)
+{
+    if (atomic_load(&antk_record(self->core, frame)->client) != antk_endpoint_pid(self->endpoint))
+        spend_remaps(self, NULL, data);
+}
+
 int ant_reply(struct ant_request *rq, int32_t status)
 {
     ANTK_ENTER(self);
-    if (!self || self->candidate)
+    if (ANTK_RARELY(!self || self->candidate))
         return -EPERM;
     uint32_t frame, data;
     int rc = antk_find_request(self, rq, &frame);
-    if (rc != 0)
+    if (ANTK_RARELY(rc != 0))
         return rc;
-    if (antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE)
+    if (ANTK_RARELY(antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE))
         return -EPERM;
     rc = find_data(self, rq->data, &data);
-    if (rc != 0)
+    if (ANTK_RARELY(rc != 0))
         return rc;
-    if (atomic_load(&antk_record(self->core, frame)->client) != antk_endpoint_pid(self->endpoint))
-        antk_spend(self, remap_cost_ns(self->core, data));
+    if (ANTK_RARELY(self->core->costs.remap_page_ns != 0))
+        spend_way_back(self, frame, data);
     return antk_answer(self->endpoint, frame, data, status, 0);
 }
 
@@ -533,7 +554,7 @@ static bool disowned(struct antk_body *self)
 }
 
 /* The wait of a synchronous request ended without its result: what becomes of it? */
-static int give_up_waiting(struct antk_body *self, const struct sent *sent, int error)
+__attribute__((cold)) static int give_up_waiting(struct antk_body *self, const struct sent *sent, int error)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_record *record = antk_record(self->core, sent->frame);
@@ -565,12 +586,12 @@ static void serve_directly(struct antk_body *self, const struct sent *sent)
 int ant_call(struct ant_request *rq, int64_t timeout_ns)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (ANTK_RARELY(!self))
         return -EPERM;
     uint64_t deadline_ns = antk_deadline(self->core->machine, timeout_ns);
     struct sent sent;
     int rc = submit(self, rq, antk_direct_possible(self, timeout_ns) ? DIRECT : SYNCHRONOUS, &sent);
-    if (rc != 0)
+    if (ANTK_RARELY(rc != 0))
         return rc;
     if (sent.server)
         serve_directly(self, &sent);
@@ -586,7 +607,7 @@ int ant_call(struct ant_request *rq, int64_t timeout_ns)
                 return rc;
         }
     }
-    if (disowned(self)) /* looked at after the state: only then it was this request's */
+    if (ANTK_RARELY(disowned(self))) /* looked at after the state: only then it was this request's */
         antk_leave(self, -ESHUTDOWN);
     antk_set_state(record, ANTK_HELD, 0);
     antk_receive_data(self, record->data);

@@ -1,5 +1,6 @@
 /* What the machines share: choosing one, locks, starting and joining threads, deadlines. */
 #include "core/machine.h"
+#include "ica/ica.h"
 #include "ica/sanitizer.h"
 
 #include <assert.h>
@@ -106,38 +107,62 @@ static bool change(struct antk_lock *lock, uint32_t from, uint32_t to, memory_or
     return atomic_compare_exchange_strong_explicit(&lock->word, &from, to, order, memory_order_relaxed);
 }
 
-void antk_lock(struct antk_lock *lock)
+static void lock_virtually(struct antk_lock *lock)
 {
-    if (__builtin_expect(lock->machine != NULL, 0)) {
-        assert(!lock->held);
-        lock->held = true;
-        lock->machine->locks_held++;
-        return;
-    }
-    if (__builtin_expect(thread_id == 0, 0))
-        thread_id = (uint32_t)gettid();
-    if (__builtin_expect(!change(lock, 0, thread_id, memory_order_acquire), 0)) {
-        ask_kernel(lock, FUTEX_LOCK_PI_PRIVATE);
-        (void)atomic_load_explicit(&lock->word, memory_order_acquire);
-    }
+    assert(!lock->held);
+    lock->held = true;
+    lock->machine->locks_held++;
 }
 
-void antk_unlock_last(struct antk_lock *lock)
+static void unlock_virtually(struct antk_lock *lock)
 {
-    if (__builtin_expect(lock->machine != NULL, 0)) {
-        lock->held = false;
-        lock->machine->locks_held--;
-    } else if (__builtin_expect(!change(lock, thread_id, 0, memory_order_release), 0)) {
-        atomic_fetch_or_explicit(&lock->word, 0, memory_order_release);
-        ask_kernel(lock, FUTEX_UNLOCK_PI_PRIVATE);
-    }
+    lock->held = false;
+    lock->machine->locks_held--;
 }
 
-void antk_unlock(struct antk_lock *lock)
+__attribute__((cold, noinline)) static void lock_in_kernel(struct antk_lock *lock)
+{
+    ask_kernel(lock, FUTEX_LOCK_PI_PRIVATE);
+    (void)atomic_load_explicit(&lock->word, memory_order_acquire);
+}
+
+__attribute__((cold, noinline)) static void unlock_in_kernel(struct antk_lock *lock)
+{
+    atomic_fetch_or_explicit(&lock->word, 0, memory_order_release);
+    ask_kernel(lock, FUTEX_UNLOCK_PI_PRIVATE);
+}
+
+__attribute__((cold, noinline)) static void lock_first(struct antk_lock *lock)
+{
+    thread_id = (uint32_t)gettid();
+    if (!change(lock, 0, thread_id, memory_order_acquire))
+        lock_in_kernel(lock);
+}
+
+inline void antk_lock(struct antk_lock *lock)
+{
+    uint32_t self = thread_id;
+    if (ANTK_RARELY(lock->machine != NULL))
+        lock_virtually(lock);
+    else if (ANTK_RARELY(self == 0))
+        lock_first(lock);
+    else if (ANTK_RARELY(!change(lock, 0, self, memory_order_acquire)))
+        lock_in_kernel(lock);
+}
+
+inline void antk_unlock_last(struct antk_lock *lock)
+{
+    if (ANTK_RARELY(lock->machine != NULL))
+        unlock_virtually(lock);
+    else if (ANTK_RARELY(!change(lock, thread_id, 0, memory_order_release)))
+        unlock_in_kernel(lock);
+}
+
+inline void antk_unlock(struct antk_lock *lock)
 {
     struct antk_machine *m = lock->machine; /* real: the lock may be gone as soon as it is free */
     antk_unlock_last(lock);
-    if (__builtin_expect(m != NULL, 0))
+    if (ANTK_RARELY(m != NULL))
         antk_boundary(m);
 }
 
@@ -243,23 +268,35 @@ void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_l
         antk_unlock(lock);
 }
 
-int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
+__attribute__((noinline)) static int park_virtually(struct antk_thread *t, uint64_t deadline_ns,
+                                                    struct antk_wait wait)
 {
-    struct antk_machine *m = t->machine;
-    antk_boundary(m);
-    if (m->kind != ANT_MACHINE_VIRTUAL)
-        return m->ops->park(t, deadline_ns);
+    antk_boundary(t->machine);
     t->wait = wait;
-    int rc = m->ops->park(t, deadline_ns);
+    int rc = antk_virtual_park(t, deadline_ns);
     t->wait.what = NULL;
     return rc;
 }
 
-void antk_unpark(struct antk_machine *m, struct antk_thread *t)
+__attribute__((noinline)) static void unpark_virtually(struct antk_machine *m, struct antk_thread *t)
 {
     assert(m->locks_held == 0);
     antk_boundary(m);
-    m->ops->unpark(m, t);
+    antk_virtual_unpark(m, t);
+}
+
+inline int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
+{
+    return ANTK_RARELY(t->machine->kind == ANT_MACHINE_VIRTUAL) ? park_virtually(t, deadline_ns, wait)
+                                                                : antk_real_park(t, deadline_ns);
+}
+
+inline void antk_unpark(struct antk_machine *m, struct antk_thread *t)
+{
+    if (ANTK_RARELY(m->kind == ANT_MACHINE_VIRTUAL))
+        unpark_virtually(m, t);
+    else
+        antk_real_unpark(t);
 }
 
 uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)

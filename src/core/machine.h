@@ -107,8 +107,6 @@ struct antk_machine_ops {
     /* The last act of a thread, after which it may be joined; wakes notify, if that is not NULL. */
     void (*ended)(struct antk_machine *m, struct antk_thread *t, struct antk_thread *notify);
     uint64_t (*now)(struct antk_machine *m);
-    int (*park)(struct antk_thread *t, uint64_t deadline_ns);
-    void (*unpark)(struct antk_machine *m, struct antk_thread *t);
     void (*work)(struct antk_thread *t, uint64_t work_ns, const _Atomic uint32_t *stop);
     void (*set_priority)(struct antk_thread *t, int priority);
     void (*watch)(struct antk_thread *t);
@@ -152,6 +150,14 @@ int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)
 void antk_thread_run(struct antk_thread *t);
 int antk_real_create(const struct antk_machine_config *config, struct antk_machine **machine);
 int antk_virtual_create(const struct antk_machine_config *config, struct antk_machine **machine);
+/*
+ * To park and to unpark, not in the table of operations: after a system call the processor has forgotten where indirect calls and returns lead, so that each
+ * of them costs 10 ns there (docs/speed.md).
+ */
+int antk_real_park(struct antk_thread *t, uint64_t deadline_ns);
+void antk_real_unpark(struct antk_thread *t);
+int antk_virtual_park(struct antk_thread *t, uint64_t deadline_ns);
+void antk_virtual_unpark(struct antk_machine *m, struct antk_thread *t);
 /* Why the calling thread may not become SCHED_FIFO at this priority: 0 if it may, else a negative errno value. */
 int antk_fifo_permitted(int rt_priority);
 /* One CPU of those that the calling thread may run on: the last. */

@@ -6,6 +6,7 @@
  * the waiter's NONE -> WAITED and its futex call, a waker makes the word GIVEN, and the futex call refuses to sleep.
  */
 #include "core/machine.h"
+#include "ica/ica.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -142,24 +143,18 @@ static int real_start(struct antk_machine *base, struct antk_thread *t, size_t s
     return 0;
 }
 
-static int wait_permit(struct real_machine *m, struct antk_thread *t, uint64_t deadline_ns)
+static void add_ns(struct timespec *time, uint64_t ns)
 {
-    struct timespec until = m->boot;
-    if (deadline_ns != ANTK_NEVER) {
-        until.tv_sec += (time_t)(deadline_ns / ANT_NS_PER_S);
-        until.tv_nsec += (long)(deadline_ns % ANT_NS_PER_S);
-        if (until.tv_nsec >= (long)ANT_NS_PER_S) {
-            until.tv_sec++;
-            until.tv_nsec -= (long)ANT_NS_PER_S;
-        }
+    time->tv_sec += (time_t)(ns / ANT_NS_PER_S);
+    time->tv_nsec += (long)(ns % ANT_NS_PER_S);
+    if (time->tv_nsec >= (long)ANT_NS_PER_S) {
+        time->tv_sec++;
+        time->tv_nsec -= (long)ANT_NS_PER_S;
     }
-    long rc = syscall(SYS_futex, &t->permit, FUTEX_WAIT_BITSET_PRIVATE, PERMIT_WAITED,
-                      deadline_ns == ANTK_NEVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
-    return rc != 0 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
 /* Taking a permit that was given is an exchange: what all wakers did before is seen, who gives it once more now wakes for later. Only the thread itself takes it. */
-static bool take_permit(struct antk_thread *t, bool waiting)
+static inline bool take_permit(struct antk_thread *t, bool waiting)
 {
     uint32_t permit = atomic_load_explicit(&t->permit, memory_order_relaxed);
     if (permit == PERMIT_NONE && waiting)
@@ -167,54 +162,62 @@ static bool take_permit(struct antk_thread *t, bool waiting)
     return permit == PERMIT_GIVEN && atomic_exchange(&t->permit, PERMIT_NONE) == PERMIT_GIVEN;
 }
 
-static int sleep_for_permit(struct antk_thread *t, uint64_t deadline_ns)
+static inline int sleep_for_permit(struct antk_thread *t, uint64_t deadline_ns)
 {
-    struct real_machine *m = (struct real_machine *)t->machine;
-    for (;;) {
-        if (take_permit(t, true))
-            return 0;
-        if (wait_permit(m, t, deadline_ns) == -ETIMEDOUT) {
-            /* a permit that came with the deadline counts */
-            return atomic_exchange(&t->permit, PERMIT_NONE) == PERMIT_GIVEN ? 0 : -ETIMEDOUT;
-        }
+    struct timespec until, *limit = NULL;
+    if (ANTK_RARELY(deadline_ns != ANTK_NEVER)) {
+        until = ((struct real_machine *)t->machine)->boot;
+        add_ns(&until, deadline_ns);
+        limit = &until;
     }
+    while (!take_permit(t, true)) {
+        long rc = syscall(SYS_futex, &t->permit, FUTEX_WAIT_BITSET_PRIVATE, PERMIT_WAITED, limit,
+                          NULL, FUTEX_BITSET_MATCH_ANY);
+        if (ANTK_RARELY(rc != 0) && errno == ETIMEDOUT) /* a permit that came with the deadline counts */
+            return atomic_exchange(&t->permit, PERMIT_NONE) == PERMIT_GIVEN ? 0 : -ETIMEDOUT;
+    }
+    return 0;
+}
+
+static bool is_timed(struct antk_thread *t)
+{
+    return t->observed || atomic_load_explicit(&t->watched_from_ns, memory_order_relaxed) != 0;
 }
 
 /*
  * While it is watched (a swap waits for it) a thread books the time for which it is blocked, from the start of the watch; and always
  * if it is observed.
  */
-static int real_park(struct antk_thread *t, uint64_t deadline_ns)
+__attribute__((noinline)) static void book_blocked(struct antk_thread *t, uint64_t parked_ns)
 {
-    if (take_permit(t, false))
-        return 0;
-    bool timed = t->observed || atomic_load(&t->watched_from_ns) != 0;
-    uint64_t parked_ns = timed ? real_now(t->machine) : 0;
-    int rc = sleep_for_permit(t, deadline_ns);
-    uint64_t watched_ns = atomic_load(&t->watched_from_ns);
-    if (!watched_ns && !t->observed)
-        return rc;
-    uint64_t now_ns = real_now(t->machine);
+    uint64_t watched_ns = atomic_load(&t->watched_from_ns), now_ns = real_now(t->machine);
     if (watched_ns)
         atomic_fetch_add(&t->watched_blocked_ns,
                          now_ns - (parked_ns > watched_ns ? parked_ns : watched_ns));
     if (t->observed)
         atomic_fetch_add(&t->observed_blocked_ns, now_ns - parked_ns);
+}
+
+inline int antk_real_park(struct antk_thread *t, uint64_t deadline_ns)
+{
+    uint64_t parked_ns = ANTK_RARELY(is_timed(t)) ? real_now(t->machine) : 0;
+    int rc = sleep_for_permit(t, deadline_ns);
+    if (ANTK_RARELY(is_timed(t)))
+        book_blocked(t, parked_ns);
     return rc;
 }
 
-static void real_unpark(struct antk_machine *base, struct antk_thread *t)
+inline void antk_real_unpark(struct antk_thread *t)
 {
-    (void)base;
     if (atomic_exchange(&t->permit, PERMIT_GIVEN) == PERMIT_WAITED)
         syscall(SYS_futex, &t->permit, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void real_ended(struct antk_machine *base, struct antk_thread *t, struct antk_thread *notify)
 {
-    (void)t;
+    (void)base, (void)t;
     if (notify)
-        real_unpark(base, notify);
+        antk_real_unpark(notify);
 }
 
 static uint64_t thread_cpu_ns(void)
@@ -268,8 +271,6 @@ static const struct antk_machine_ops real_ops = {
     .start = real_start,
     .ended = real_ended,
     .now = real_now,
-    .park = real_park,
-    .unpark = real_unpark,
     .work = real_work,
     .set_priority = real_set_priority,
     .watch = real_watch,

@@ -356,7 +356,7 @@ static uint64_t virtual_now(struct antk_machine *base)
     return ((struct virtual_machine *)base)->now_ns;
 }
 
-static int virtual_park(struct antk_thread *t, uint64_t deadline_ns)
+int antk_virtual_park(struct antk_thread *t, uint64_t deadline_ns)
 {
     struct virtual_machine *m = machine_of(t);
     if (atomic_exchange(&t->permit, 0))
@@ -370,7 +370,7 @@ static int virtual_park(struct antk_thread *t, uint64_t deadline_ns)
     return t->park_result;
 }
 
-static void virtual_unpark(struct antk_machine *base, struct antk_thread *t)
+void antk_virtual_unpark(struct antk_machine *base, struct antk_thread *t)
 {
     struct virtual_machine *m = (struct virtual_machine *)base;
     if (t->state == ANTK_BLOCKED) {
@@ -456,8 +456,6 @@ static const struct antk_machine_ops virtual_ops = {
     .start = virtual_start,
     .ended = virtual_ended,
     .now = virtual_now,
-    .park = virtual_park,
-    .unpark = virtual_unpark,
     .work = virtual_work,
     .set_priority = virtual_set_priority,
     .watch = virtual_watch,

@@ -174,7 +174,7 @@ ANT_NORETURN void antk_leave(struct antk_body *self, int status);
 /* Ends the thread if it has been abandoned or killed. */
 static inline void antk_check(struct antk_body *self)
 {
-    if (__builtin_expect(atomic_load_explicit(&self->flags, memory_order_acquire) != 0, 0))
+    if (ANTK_RARELY(atomic_load_explicit(&self->flags, memory_order_acquire) != 0))
         antk_leave(self, -ESHUTDOWN);
 }
 
@@ -194,7 +194,7 @@ static inline struct antk_body *antk_enter(void)
     return self;
 }
 
-static inline void antk_exit(struct antk_body **entered)
+__attribute__((always_inline)) static inline void antk_exit(struct antk_body **entered)
 {
     struct antk_body *self = *entered;
     if (!self || self != antk_self) /* it is no process any more */
@@ -255,7 +255,7 @@ void antk_pin_again(struct antk_endpoint *ep);
 void antk_endpoint_recycle(struct antk_endpoint *ep); /* the last pin is gone */
 static inline void antk_unpin(struct antk_endpoint *ep)
 {
-    if (__builtin_expect((uint32_t)atomic_fetch_sub(&ep->pins, 1) == 1, 0))
+    if (ANTK_RARELY((uint32_t)atomic_fetch_sub(&ep->pins, 1) == 1))
         antk_endpoint_recycle(ep);
 }
 

@@ -18,7 +18,7 @@
 /* A lock may be held meanwhile. */
 #define RETURN_TRIES 1000u
 
-struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame)
+inline struct antk_area *antk_pool_area(struct antk_pool *pool, uint32_t frame)
 {
     return &pool->areas[antk_apart(frame)];
 }
@@ -255,33 +255,41 @@ static int move_one_by_one(struct antk_pool *pool, const struct antk_window *fro
     return error;
 }
 
-static bool is_in(struct antk_pool *pool, const struct antk_window *window, uint32_t frame)
+static bool is_in(const struct antk_window *window, const struct antk_area *area)
 {
-    return atomic_load_explicit(&antk_pool_area(pool, frame)->owner, memory_order_relaxed) == window->id;
+    return atomic_load_explicit(&area->owner, memory_order_relaxed) == window->id;
 }
 
-int antk_areas_remap(struct antk_pool *pool, const struct antk_window *from,
-                     const struct antk_window *to, uint32_t first, uint32_t second)
+static int remap_two(struct antk_pool *pool, const struct antk_window *from,
+                     const struct antk_window *to, uint32_t low, uint32_t high)
 {
-    uint32_t low = first < second ? first : second, high = first < second ? second : first;
-    if (!is_in(pool, from, low) || (high != ANTK_NO_FRAME && !is_in(pool, from, high)))
+    struct antk_area *area = antk_pool_area(pool, low), *other = antk_pool_area(pool, high);
+    if (!is_in(from, area) || !is_in(from, other))
         return -EPERM;
     if (from->id == to->id)
         return 0;
-    uint32_t frames = antk_pool_area(pool, low)->frames;
-    int error;
-    if (high == ANTK_NO_FRAME)
-        error = move_run(pool, from, to, low, frames);
-    else if (low + frames == high)
-        error = move_run(pool, from, to, low, frames + antk_pool_area(pool, high)->frames);
-    else
-        error = move_one_by_one(pool, from, to, low, high);
+    int error = low + area->frames == high ? move_run(pool, from, to, low, area->frames + other->frames)
+                                           : move_one_by_one(pool, from, to, low, high);
     if (error != 0)
         return error;
-    atomic_store_explicit(&antk_pool_area(pool, low)->owner, to->id, memory_order_release);
-    if (high != ANTK_NO_FRAME)
-        atomic_store_explicit(&antk_pool_area(pool, high)->owner, to->id, memory_order_release);
+    atomic_store_explicit(&area->owner, to->id, memory_order_release);
+    atomic_store_explicit(&other->owner, to->id, memory_order_release);
     return 0;
+}
+
+inline int antk_areas_remap(struct antk_pool *pool, const struct antk_window *from,
+                            const struct antk_window *to, uint32_t first, uint32_t second)
+{
+    if (second != ANTK_NO_FRAME)
+        return first < second ? remap_two(pool, from, to, first, second)
+                              : remap_two(pool, from, to, second, first);
+    struct antk_area *area = antk_pool_area(pool, first);
+    if (!is_in(from, area))
+        return -EPERM;
+    int error = from->id == to->id ? 0 : move_run(pool, from, to, first, area->frames);
+    if (error == 0)
+        atomic_store_explicit(&area->owner, to->id, memory_order_release);
+    return error;
 }
 
 int antk_areas_return(struct antk_pool *pool, const struct antk_window *from,
@@ -319,8 +327,8 @@ static int explain(struct antk_pool *pool, const struct antk_window *window, con
     return address == antk_area_address(window, first) ? -EPERM : -EINVAL;
 }
 
-int antk_area_find(struct antk_pool *pool, const struct antk_window *window, const void *address,
-                   uint32_t *frame)
+inline int antk_area_find(struct antk_pool *pool, const struct antk_window *window,
+                          const void *address, uint32_t *frame)
 {
     uintptr_t offset = (uintptr_t)address - (uintptr_t)window->base;
     if (offset >= pool->bytes || offset % ANT_PAGE_BYTES != 0)

@@ -17,6 +17,9 @@
 #include <ant/ica.h>
 #include <stdatomic.h>
 
+/* A condition that no request meets on its ordinary way: what is done then shall lie apart from that. */
+#define ANTK_RARELY(condition) __builtin_expect((condition) ? 1 : 0, 0)
+
 #define ANTK_NO_FRAME UINT32_MAX
 #define ANTK_HUGE_PAGES 512u /* pages of one transparent huge page */
 #define ANTK_HUGE_FROM 256u  /* `strict`: areas of this many pages and more take whole huge frames */
