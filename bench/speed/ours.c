@@ -1,6 +1,8 @@
 /* Servers that echo, and calls to them; see ours.h. */
 #include "ours.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +22,15 @@ uint32_t ours_function(void)
 int ours_priority(const struct setting *setting)
 {
     return setting->partner_priority - ANT_RT_BASE_DEFAULT;
+}
+
+int ours_bind(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : -errno;
 }
 
 static void echo(struct ant_server *self, struct ant_request *rq)

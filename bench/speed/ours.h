@@ -20,6 +20,9 @@ uint32_t ours_function(void);
 /* The priority of a server of the setting, in libant's numbers. */
 int ours_priority(const struct setting *setting);
 
+/* Binds the calling thread to one CPU; 0 or a negative errno value, for `start`. */
+int ours_bind(int cpu);
+
 /* Answers a request: reads what came with it and writes an answer of the same length, as limits and peers do. */
 extern const struct ant_program ours_echo;
 

@@ -2,8 +2,6 @@
 #include "idle.h"
 #include "ours.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 enum { BYTES = 64, MANY_TURNS = 10, PAIR_CALLS = 1000 };
@@ -96,19 +94,10 @@ struct pairs {
 /* The pair that is being opened: whoever starts belongs to it. */
 static struct pair *opened;
 
-static int bind_to_cpu(int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : -EINVAL;
-}
-
 static int start_server(struct ant_server *self)
 {
     (void)self;
-    return bind_to_cpu(opened->cpu);
+    return ours_bind(opened->cpu);
 }
 
 static void echo(struct ant_server *self, struct ant_request *rq)
@@ -122,7 +111,7 @@ static int start_client(struct ant_server *self)
     int error = ant_request_new(opened->server_function, &opened->call);
     if (error == 0) {
         opened->call->payload_bytes = BYTES;
-        error = bind_to_cpu(opened->cpu);
+        error = ours_bind(opened->cpu);
     }
     return error;
 }

@@ -12,6 +12,7 @@
  */
 #include "ours.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,13 @@ static void sample(void *self, uint64_t *values)
     await_exit(self);
 }
 
+/* Without priorities a server works while its queue is being filled, and the queue is never full. */
+static bool can_be_loaded(const struct setting *setting)
+{
+    errno = ENOTSUP;
+    return setting->realtime;
+}
+
 static struct swap *open_swap(const struct ant_program *programs, uint32_t queued,
                               const struct setting *setting)
 {
@@ -158,13 +166,13 @@ static void *create_idle(const struct subject *subject, const struct setting *se
 static void *create_loaded(const struct subject *subject, const struct setting *setting)
 {
     (void)subject;
-    return open_swap(loaded, QUEUED, setting);
+    return can_be_loaded(setting) ? open_swap(loaded, QUEUED, setting) : NULL;
 }
 
 static void *create_filled(const struct subject *subject, const struct setting *setting)
 {
     (void)subject;
-    return open_swap(idle, QUEUED, setting);
+    return can_be_loaded(setting) ? open_swap(idle, QUEUED, setting) : NULL;
 }
 
 static void sample_filled(void *self, uint64_t *values)
@@ -196,11 +204,15 @@ struct filled_floor {
 /* The floor's parties are above the server, which would else do its work in the middle. */
 static void *create_filled_floor(const struct subject *subject, const struct setting *setting)
 {
-    struct filled_floor *self = limit_new(sizeof *self);
+    struct swap *filled = create_filled(subject, setting);
     struct setting above = *setting;
 
+    if (filled == NULL) {
+        return NULL;
+    }
+    struct filled_floor *self = limit_new(sizeof *self);
     above.partner_priority++;
-    self->filled = create_filled(subject, setting);
+    self->filled = filled;
     self->floor = limit_swap_floor.create(&limit_swap_floor, &above);
     return self;
 }
