@@ -10,34 +10,43 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The exit status of a child that is not to be traced here. */
+#define NOT_TRACED 77
+
 extern void __gcov_dump(void) __attribute__((weak));
 
 /* stderr goes to a file, not a pipe: nobody has to read while the child runs. */
-void child_run(struct child *child, void (*body)(void *arg), void *arg)
+static pid_t begin(struct child *child, int *file, bool traced, void (*body)(void *arg), void *arg)
 {
     assert_true(ant_self() == 0);
     memset(child, 0, sizeof *child);
-    int file = memfd_create("stderr", MFD_CLOEXEC);
-    assert_true(file >= 0);
+    *file = memfd_create("stderr", MFD_CLOEXEC);
+    assert_true(*file >= 0);
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        dup2(file, STDERR_FILENO);
+        dup2(*file, STDERR_FILENO);
         setenv("CMOCKA_TEST_ABORT", "1", 1); /* an assertion must not go on to the parent's next test */
+        if (traced && (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 || raise(SIGSTOP) != 0))
+            _exit(NOT_TRACED);
         body(arg);
         fflush(stderr);
         if (__gcov_dump)
             __gcov_dump();
         _exit(expect_failures() ? 1 : 0);
     }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return pid;
+}
+
+static void end(struct child *child, int file, int status)
+{
     child->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     child->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     off_t all = lseek(file, 0, SEEK_END), room = (off_t)sizeof child->errors - 1;
@@ -45,6 +54,14 @@ void child_run(struct child *child, void (*body)(void *arg), void *arg)
     assert_true(bytes >= 0);
     child->errors[bytes] = 0;
     close(file);
+}
+
+void child_run(struct child *child, void (*body)(void *arg), void *arg)
+{
+    int file, status;
+    pid_t pid = begin(child, &file, false, body, arg);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    end(child, file, status);
 }
 
 void child_assert_success(const struct child *child)
@@ -59,6 +76,69 @@ void child_must_succeed(void (*body)(void *arg), void *arg)
     struct child child;
     child_run(&child, body, arg);
     child_assert_success(&child);
+}
+
+/* --- System calls ---------------------------------------------------------------------------------------------------- */
+
+/* A mark is a system call that does nothing, and whose first argument is this. */
+#define MARK UINT64_C(0x616e746d)
+
+void child_section(unsigned section)
+{
+    prctl((int)MARK, (unsigned long)section, 0, 0, 0);
+}
+
+/* A thread of the child's has stopped at the beginning or the end of a system call. */
+static void tell(pid_t thread, struct child_call *call, child_call_seen *seen, void *context)
+{
+    struct __ptrace_syscall_info info;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) <= 0 ||
+        info.op != PTRACE_SYSCALL_INFO_ENTRY)
+        return;
+    call->thread = thread;
+    call->number = (long)info.entry.nr;
+    memcpy(call->arguments, info.entry.args, sizeof call->arguments);
+    if (call->number == SYS_prctl && call->arguments[0] == MARK)
+        call->section = (unsigned)call->arguments[1];
+    else if (call->section != 0)
+        seen(context, call);
+}
+
+/* Returns how the child ended. Stops by signals are passed on, but for the one with which each new thread begins. */
+static int follow(pid_t pid, child_call_seen *seen, void *context)
+{
+    struct child_call call = {0};
+    for (;;) {
+        int status;
+        pid_t thread = waitpid(-1, &status, __WALL);
+        assert_true(thread > 0);
+        if (thread == pid && !WIFSTOPPED(status))
+            return status;
+        if (!WIFSTOPPED(status))
+            continue;
+        int signal = WSTOPSIG(status);
+        bool own = signal == SIGSTOP || signal == SIGTRAP || signal == (SIGTRAP | 0x80);
+        if (signal == (SIGTRAP | 0x80))
+            tell(thread, &call, seen, context);
+        ptrace(PTRACE_SYSCALL, thread, NULL, own ? 0L : (long)signal);
+    }
+}
+
+bool child_run_traced(struct child *child, void (*body)(void *arg), void *arg,
+                      child_call_seen *seen, void *context)
+{
+    int file, status;
+    pid_t pid = begin(child, &file, true, body, arg);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    bool traced = WIFSTOPPED(status);
+    if (traced) {
+        long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+        assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, options), 0);
+        assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, 0L), 0);
+        status = follow(pid, seen, context);
+    }
+    end(child, file, status);
+    return traced;
 }
 
 /* --- For the body -------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 
 #include "fixture.h"
 
+#include <sys/types.h>
+
 struct child {
     int exit_status;   /* 0: the body returned, and every expectation held; -1: a signal */
     int signal;        /* that killed it; 0: none */
@@ -21,6 +23,25 @@ void child_run(struct child *child, void (*body)(void *arg), void *arg);
 void child_assert_success(const struct child *child);
 /* Both. */
 void child_must_succeed(void (*body)(void *arg), void *arg);
+
+/* --- System calls --------------------------------------------------------------------------------------------------- */
+
+/* One that a thread of the child's is about to make. */
+struct child_call {
+    unsigned section; /* in which: see child_section */
+    pid_t thread;
+    long number;
+    uint64_t arguments[6];
+};
+typedef void child_call_seen(void *context, const struct child_call *call);
+
+/*
+ * As child_run; meanwhile each system call of each of its threads, in each section but 0, is shown to seen(context, ...), which runs in the
+ * parent. False: ptrace is not permitted here, and the body has not run. The parent may have no other child.
+ */
+bool child_run_traced(struct child *child, void (*body)(void *arg), void *arg, child_call_seen *seen, void *context);
+/* For the body: from now on, whatever its threads do belongs to this section. At first it is 0. */
+void child_section(unsigned section);
 
 /* --- For the body -------------------------------------------------------------------------------------------------- */
 

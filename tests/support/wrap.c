@@ -371,8 +371,18 @@ int wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, voi
     return rc;
 }
 
+static void (*_Atomic lock_seen)(const void *lock);
+
+void wrap_lock_seen(void (*seen)(const void *lock))
+{
+    atomic_store(&lock_seen, seen);
+}
+
 void wrap_antk_lock(struct antk_lock *lock)
 {
+    void (*seen)(const void *) = atomic_load_explicit(&lock_seen, memory_order_relaxed);
+    if (seen)
+        seen(lock);
     dawdle();
     antk_lock(lock);
 }

@@ -55,6 +55,9 @@ int64_t wrap_mapped_bytes(void);
 /* "allocation", "mapping", "move", "thread". */
 const char *wrap_kind_name(enum wrap_kind kind);
 
+/* From now on seen(lock) is called whenever a thread is about to take a lock of libant's, on that thread; NULL: nobody is. */
+void wrap_lock_seen(void (*seen)(const void *lock));
+
 /*
  * So many in a thousand of these are delayed: before taking a lock of libant, after giving it up, before and after a futex call,
  * after creating a thread; by spinning for 0.2 to 50 us, or now and then by sched_yield. Drawn from seed, by each thread by
