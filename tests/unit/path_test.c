@@ -318,7 +318,6 @@ static const struct style styles[] = {
     {"a call with a new request and new data", call_afresh, 1},
 };
 #define STYLES (sizeof styles / sizeof *styles)
-#define POOL_FREE_STYLES (STYLES - 1) /* the last one takes the pool's lock as yet */
 
 static const struct style trespassing = {"a call of a trespasser", call_a_trespasser, 1};
 
@@ -605,7 +604,7 @@ static void unrelated_pairs_take_no_lock_in_common(void **state)
     for (unsigned p = 0; p < PAIRS; p++)
         pair_begin(p);
     wrap_lock_seen(note_lock);
-    for (unsigned i = 0; i < POOL_FREE_STYLES; i++) {
+    for (unsigned i = 0; i < STYLES; i++) {
         note_locks(&styles[i]);
         const void *lock = common_lock();
         if (lock)
@@ -648,7 +647,7 @@ static void requests_pass_while_another_process_keeps_a_lock_of_the_core(void **
     pair_begin(0);
     for (unsigned i = 0; i < sizeof locks / sizeof *locks; i++) {
         bool passed = true;
-        for (unsigned s = 0; passed && s < POOL_FREE_STYLES; s++) {
+        for (unsigned s = 0; passed && s < STYLES; s++) {
             passed = passes_while_kept(locks[i].lock, &styles[s]);
             if (!passed)
                 blame(&styles[s], "waits for the core's %s", locks[i].name);
