@@ -1,34 +1,65 @@
 /* Areas of processes: the ICA calls, and what the rest of the core does with areas. */
 #include "core/core.h"
 
+#include <assert.h>
 #include <errno.h>
 
 /* ---- for the rest of the core ---- */
 
+/*
+ * What is detached is nobody's request any more. Whoever sees this tag sees, too, that the area has left its window: therefore release. The next owner of the frame
+ * gets it by way of a lock or a shelf, and says so by the area's owner.
+ */
 static void set_plain(struct antk_core *core, uint32_t frame)
 {
     struct antk_record *record = antk_record(core, frame);
     uint64_t tag = atomic_load_explicit(&record->tag, memory_order_relaxed);
-    atomic_store(&record->tag, antk_tag(ANTK_PLAIN, 0, (uint32_t)(tag >> 32)));
-    atomic_store(&record->client, 0);
-    atomic_store(&record->sent_with, 0);
+    atomic_store_explicit(&record->client, 0, memory_order_relaxed);
+    atomic_store_explicit(&antk_sending(core, frame)->sent_with, 0, memory_order_relaxed);
+    atomic_store_explicit(&record->tag, antk_tag(ANTK_PLAIN, 0, (uint32_t)(tag >> 32)),
+                          memory_order_release);
+}
+
+/* For assertions: is the record of a free area as set_plain, or the core's beginning, has left it? */
+static inline bool is_plain(struct antk_core *core, uint32_t frame)
+{
+    return antk_tag_state(atomic_load(&antk_record(core, frame)->tag)) == ANTK_PLAIN &&
+           atomic_load(&antk_record(core, frame)->client) == 0 &&
+           atomic_load(&antk_sending(core, frame)->sent_with) == 0;
+}
+
+static int take_from_pool(struct antk_core *core, size_t pages, uint32_t *frame)
+{
+    antk_lock(&core->pool_lock);
+    int rc = antk_area_take(core->pool, pages, frame);
+    if (rc == -ENOMEM) {
+        antk_shelves_close_locked(core);
+        rc = antk_area_take(core->pool, pages, frame);
+        antk_shelves_open_locked(core);
+    }
+    antk_unlock(&core->pool_lock);
+    return rc;
+}
+
+static void give_to_pool(struct antk_core *core, uint32_t frame)
+{
+    antk_lock(&core->pool_lock);
+    antk_area_put(core->pool, frame);
+    antk_unlock(&core->pool_lock);
 }
 
 int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, uint32_t *frame)
 {
     struct antk_core *core = ep->core;
-    antk_lock(&core->pool_lock);
-    int rc = antk_area_take(core->pool, pages, frame);
-    antk_unlock(&core->pool_lock);
+    int rc = antk_shelf_take(antk_shelf(ep), pages, frame) ? 0 : take_from_pool(core, pages, frame);
     if (rc != 0)
         return rc;
-    set_plain(core, *frame);
-    atomic_store(&antk_pool_area(core->pool, *frame)->tag, incarnation);
+    assert(is_plain(core, *frame));
+    /* seen by whoever sees the owner, which is written behind it */
+    atomic_store_explicit(&antk_pool_area(core->pool, *frame)->tag, incarnation, memory_order_relaxed);
     rc = antk_area_attach(core->pool, &ep->window, *frame);
     if (rc != 0) {
-        antk_lock(&core->pool_lock);
-        antk_area_put(core->pool, *frame);
-        antk_unlock(&core->pool_lock);
+        give_to_pool(core, *frame);
         return rc;
     }
     atomic_fetch_add_explicit(&ep->pages, pages, memory_order_relaxed);
@@ -39,7 +70,7 @@ int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, 
 int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_core *core = ep->core;
-    size_t pages = antk_pool_area(core->pool, frame)->pages;
+    uint32_t pages = antk_pool_area(core->pool, frame)->pages;
     int rc = antk_area_bring_home(core->pool, &ep->window, frame);
     if (rc != 0) {
         antk_log(&core->log, ANT_LOG_ERROR, "process %u (%s): the area at frame %u cannot be detached: %s",
@@ -48,9 +79,8 @@ int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
     }
     set_plain(core, frame);
     atomic_fetch_sub_explicit(&ep->pages, pages, memory_order_relaxed);
-    antk_lock(&core->pool_lock);
-    antk_area_put(core->pool, frame);
-    antk_unlock(&core->pool_lock);
+    if (!antk_shelf_put(core, antk_shelf(ep), frame, pages))
+        give_to_pool(core, frame);
     antk_trace_add(core, ep->index, ANT_EVENT_FREE, frame, (int64_t)pages);
     return 0;
 }
@@ -308,7 +338,9 @@ int ant_ica_stats(struct ant_ica_stats *stats)
     stats->page_count = antk_pool_pages(self->core->pool);
     stats->own_pages = atomic_load(&self->endpoint->pages);
     antk_lock(&self->core->pool_lock);
+    antk_shelves_close_locked(self->core);
     antk_pool_stats(self->core->pool, &stats->free_pages, &stats->largest_free_run);
+    antk_shelves_open_locked(self->core);
     antk_unlock(&self->core->pool_lock);
     return 0;
 }

@@ -39,13 +39,29 @@ static void init_bodies(struct antk_core *core)
     }
 }
 
+/* One piece of zeroed memory, which stays untouched until it is used. */
+static void create_lines(struct antk_core *core)
+{
+    const size_t line = sizeof(struct antk_record);
+    size_t frames = antk_pool_pages(core->pool), processes = core->config.max_processes;
+    core->lines = calloc(1, line + frames * (sizeof *core->records + sizeof *core->sendings) +
+                                processes * sizeof *core->shelves);
+    if (core->lines) {
+        char *first = (char *)core->lines + line - (uintptr_t)core->lines % line;
+        core->records = (struct antk_record *)(void *)first;
+        core->shelves = (struct antk_shelf *)(void *)(core->records + frames);
+        core->sendings = (struct antk_sending *)(void *)(core->shelves + processes);
+    }
+}
+
 static int create_tables(struct antk_core *core)
 {
     core->body_count = 2 * core->config.max_processes;
     core->endpoints = calloc(core->config.max_processes, sizeof *core->endpoints);
     core->bodies = calloc(core->body_count, sizeof *core->bodies);
-    core->records = calloc(antk_pool_pages(core->pool), sizeof *core->records);
-    if (!core->endpoints || !core->bodies || !core->records)
+    core->shelved = antk_pool_one_window(core->pool);
+    create_lines(core);
+    if (!core->endpoints || !core->bodies || !core->lines)
         return -ENOMEM;
     antk_lock_init(core->machine, &core->lock);
     antk_lock_init(core->machine, &core->pool_lock);
@@ -128,7 +144,7 @@ static void destroy(struct antk_core *core)
 {
     antk_functions_fini(core);
     antk_pool_destroy(core->pool);
-    free(core->records);
+    free(core->lines);
     for (uint32_t i = 0; core->bodies && i < core->body_count; i++)
         antk_contain_free_stack(&core->bodies[i]);
     free(core->bodies);

@@ -6,6 +6,7 @@
 #include "core/machine.h"
 #include "core/process.h"
 #include "core/request.h"
+#include "core/shelf.h"
 #include "core/trace.h"
 #include "ica/ica.h"
 
@@ -26,7 +27,11 @@ struct antk_core {
     struct antk_endpoint *endpoints; /* max_processes */
     struct antk_body *bodies;        /* body_count; a swap has two bodies for one endpoint */
     uint32_t body_count;
+    bool shelved;                       /* the mover has one window: freed areas go to shelves */
+    void *lines;                        /* the memory of the next three tables, which begin with a cache line */
     struct antk_record *records;        /* one per frame */
+    struct antk_sending *sendings;      /* one per frame, antk_apart */
+    struct antk_shelf *shelves;         /* one per endpoint */
     struct cds_lfht *functions;         /* function id -> struct antk_function, read under RCU */
     _Atomic uint32_t function_removals; /* from that table, so far */
     struct antk_body *boot;
@@ -47,6 +52,7 @@ struct antk_core {
 
     struct antk_lock sweep_lock; /* who frees what a process has left; taken before all others */
     struct antk_lock pool_lock;  /* [pool] calls of ica.h */
+    _Atomic bool shelves_closed; /* written with pool_lock held; see shelf.h */
 
     struct antk_lock lock;
     /* lock guards: */
@@ -94,6 +100,14 @@ void antk_areas_count(struct antk_core *core, uint32_t *areas, size_t *pages);
 static inline struct antk_record *antk_record(struct antk_core *core, uint32_t frame)
 {
     return &core->records[frame];
+}
+static inline struct antk_sending *antk_sending(struct antk_core *core, uint32_t frame)
+{
+    return &core->sendings[antk_apart(frame)];
+}
+static inline struct antk_shelf *antk_shelf(struct antk_endpoint *ep)
+{
+    return &ep->core->shelves[ep->index];
 }
 
 /*

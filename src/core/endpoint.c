@@ -48,6 +48,7 @@ void antk_endpoint_recycle(struct antk_endpoint *ep)
     ep->closed = true; /* it may never have come to life */
     antk_unlock(&ep->lock);
     antk_areas_sweep(ep, 0, true);
+    antk_shelf_clear(core, antk_shelf(ep));
     if (ep->last_swap)
         antk_candidate_put(ep->last_swap);
     ep->last_swap = NULL;

@@ -256,13 +256,13 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->function = header->function;
     record->operation = header->operation;
     atomic_store_explicit(&record->incarnation, self->incarnation, memory_order_relaxed);
-    record->server = antk_endpoint_pid(server);
+    antk_sending(core, frame)->server = antk_endpoint_pid(server);
     record->data = data;
     record->flags = header->flags;
-    record->repeated = false;
-    record->waiter = style != ASYNCHRONOUS ? self->index + 1 : 0;
+    antk_sending(core, frame)->repeated = false;
+    record->waiter = style != ASYNCHRONOUS ? (self->index + 1) & ANTK_WAITER_MAX : 0;
     if (data != ANTK_NO_FRAME)
-        atomic_store_explicit(&antk_record(core, data)->sent_with, frame + 1, memory_order_relaxed);
+        atomic_store_explicit(&antk_sending(core, data)->sent_with, frame + 1, memory_order_relaxed);
     int rc = antk_carry(ep, server, frame, data, false);
     if (ANTK_RARELY(rc != 0))
         return rc;

@@ -21,7 +21,7 @@ static uint32_t data_as_it_came(struct antk_endpoint *ep, uint32_t frame)
     /* The owner once more: a result that nobody wants may just have been freed there. */
     bool own = atomic_load(&antk_pool_area(core->pool, data)->owner) == ep->window.id;
     /* And not another that lies in its place by now. */
-    bool same = atomic_load(&antk_record(core, data)->sent_with) == frame + 1;
+    bool same = atomic_load(&antk_sending(core, data)->sent_with) == frame + 1;
     return plain && own && same && data != ep->state ? data : ANTK_NO_FRAME;
 }
 
@@ -77,7 +77,7 @@ static bool repeatable_locked(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_record *record = antk_record(ep->core, frame);
     bool whole = record->data == ANTK_NO_FRAME || data_as_it_came(ep, frame) != ANTK_NO_FRAME;
-    return record->flags & ANT_REPEATABLE && !record->repeated && whole;
+    return record->flags & ANT_REPEATABLE && !antk_sending(ep->core, frame)->repeated && whole;
 }
 
 /* Puts a request in service before all that is queued, as it came. Endpoint's lock held. */
@@ -86,7 +86,7 @@ static void repeat_locked(struct antk_endpoint *ep, uint32_t frame)
     struct antk_core *core = ep->core;
     struct antk_record *record = antk_record(core, frame);
     antk_queue_unlink(core->records, &ep->service, frame);
-    record->repeated = true;
+    antk_sending(core, frame)->repeated = true;
     antk_write_header(ep, frame, atomic_load(&record->client));
     if (record->data != ANTK_NO_FRAME)
         antk_set_state(antk_record(core, record->data), ANTK_CARRIED, 0);

@@ -72,7 +72,7 @@ static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, s
     item->cookie = record->cookie;
     item->function = record->function;
     item->operation = record->operation;
-    item->peer = as_client ? record->server : atomic_load(&record->client);
+    item->peer = as_client ? antk_sending(ep->core, frame)->server : atomic_load(&record->client);
 }
 
 int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)

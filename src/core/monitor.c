@@ -2,7 +2,7 @@
  * Monitors: requests that processes lend to the core, to be told of deaths and swaps; see ant/monitor.h.
  *
  * A lent request stays where it is, in its process's window, in the endpoint's queue of monitors; its record says LENT, and nobody touches it. Its
- * record's server is whom it asks about; 0: everybody. Whoever has something to tell takes it from there and puts it among the results, under the
+ * sending's server is whom it asks about; 0: everybody. Whoever has something to tell takes it from there and puts it among the results, under the
  * lock of the process that lent it.
  */
 #include "core/core.h"
@@ -27,7 +27,7 @@ static void lend(struct antk_body *self, uint32_t frame, ant_pid about)
     record->flags = request->flags;
     atomic_store(&record->client, antk_endpoint_pid(ep));
     record->incarnation = self->incarnation;
-    record->server = about;
+    antk_sending(self->core, frame)->server = about;
     record->data = ANTK_NO_FRAME;
     record->waiter = 0;
     record->swallowed = false;
@@ -36,7 +36,7 @@ static void lend(struct antk_body *self, uint32_t frame, ant_pid about)
     antk_queue_push(self->core->records, &ep->monitors, frame);
     atomic_fetch_add(&ep->monitor_count, 1);
     atomic_fetch_add(&self->core->monitors, 1);
-    record->lending = atomic_fetch_add(&self->core->lendings, 1) + 1;
+    antk_sending(self->core, frame)->lending = atomic_fetch_add(&self->core->lendings, 1) + 1;
     antk_unlock(&ep->lock);
 }
 
@@ -105,7 +105,7 @@ static void come_back_locked(struct antk_endpoint *ep, uint32_t frame,
     struct antk_core *core = ep->core;
     struct antk_record *record = antk_record(core, frame);
     take_off_locked(ep, frame);
-    record->server = report->pid;
+    antk_sending(core, frame)->server = report->pid;
     struct ant_request *request = antk_write_header(ep, frame, report->pid);
     request->status = (int32_t)report->change;
     request->payload_bytes = sizeof *report;
@@ -125,9 +125,9 @@ static void tell(struct antk_endpoint *ep, const struct antk_news *news)
     for (uint32_t frame = ep->closed ? ANTK_NO_FRAME : ep->monitors.head; frame != ANTK_NO_FRAME;
          frame = next) {
         next = antk_record(core, frame)->link[ANTK_LINK_QUEUE].next;
-        ant_pid about = antk_record(core, frame)->server;
-        if ((about != 0 && about != report->pid) ||
-            (int32_t)(antk_record(core, frame)->lending - news->lendings) > 0)
+        const struct antk_sending *lent = antk_sending(core, frame);
+        if ((lent->server != 0 && lent->server != report->pid) ||
+            (int32_t)(lent->lending - news->lendings) > 0)
             continue;
         come_back_locked(ep, frame, report);
         if (ep->receiving)

@@ -21,6 +21,7 @@
 #define ANTK_REQUEST_H
 
 #include <ant/request.h>
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -58,21 +59,34 @@ struct antk_link {
     uint32_t next, prev; /* frames; ANTK_NO_FRAME at the ends */
 };
 
+/*
+ * All that a request's way touches, in one cache line: a call between two CPUs carries that line to and fro. What is seldom
+ * looked at is in the request's sending.
+ */
 struct antk_record {
-    _Atomic uint64_t tag;
+    _Alignas(64) _Atomic uint64_t tag;
     uint64_t cookie;        /* these are written before it is queued, and then only read */
     _Atomic ant_pid client; /* who sent it last; compared by ant_cancel for any frame */
     uint32_t function, operation;
-    _Atomic uint32_t incarnation;      /* of the client's body that sent it; compared by ant_cancel for any frame */
-    ant_pid server;                    /* whom it was sent to */
-    uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
-    struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
-    uint32_t waiter;                   /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
     uint32_t flags;                    /* as the client set them */
-    _Atomic uint32_t sent_with;        /* of a data area: the frame of the request that it was last sent with, + 1; 0: it was not since it was allocated */
-    uint32_t lending;                  /* of a monitor: the number of it */
-    bool repeated;                     /* it has been queued again after its server died */
-    bool swallowed;                    /* client's lock: its result is to be dropped, and it is not in the list of what is out */
+    _Atomic uint32_t incarnation;      /* of the client's body that sent it; compared by ant_cancel for any frame */
+    uint32_t data;                     /* frame of the area that goes along, or ANTK_NO_FRAME; the answer may change it */
+    uint32_t waiter : 31;              /* client's lock: index + 1 of the body that waits for it; 0: asynchronous */
+    bool swallowed : 1;                /* client's lock: its result is to be dropped, and it is not in the list of what is out */
+    struct antk_link link[ANTK_LINKS]; /* guarded by the lock of the endpoint whose queue it is */
+};
+static_assert(sizeof(struct antk_record) == 64, "a record is a cache line");
+
+#define ANTK_WAITER_MAX 0x7fffffffu
+
+/* The rest of a record, of a table of its own: where it went. Some of it is a data area's. */
+struct antk_sending {
+    ant_pid server;             /* whom it was sent to; a monitor: whom it asks about, 0 for everybody */
+    _Atomic uint32_t sent_with; /* of a data area: the frame of the request that it was last sent with, + 1; 0: it was not since it was allocated */
+    union {
+        bool repeated;    /* it has been queued again after its server died */
+        uint32_t lending; /* of a monitor, which has no server that could die of it: the number of it */
+    };
 };
 
 /* A queue of requests, first-in first-out, guarded by its endpoint's lock. arrived and left count up for ever. */

@@ -59,6 +59,7 @@ int antk_pool_create(const struct antk_pool_config *config, struct antk_pool **p
 void antk_pool_destroy(struct antk_pool *pool);
 
 enum ant_mover antk_pool_mover(const struct antk_pool *pool); /* the one that runs; never AUTO */
+bool antk_pool_one_window(const struct antk_pool *pool);      /* no pages move: all windows are one */
 const char *antk_mover_name(enum ant_mover mover);            /* "strict", "strict-mremap", "flat", "copy", "auto" */
 size_t antk_pool_pages(const struct antk_pool *pool);
 void antk_pool_stats(struct antk_pool *pool, size_t *free_pages, size_t *largest_free_run); /* [pool] */

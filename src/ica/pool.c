@@ -138,6 +138,11 @@ enum ant_mover antk_pool_mover(const struct antk_pool *pool)
     return pool->mover->mover;
 }
 
+bool antk_pool_one_window(const struct antk_pool *pool)
+{
+    return pool->mover->one_window;
+}
+
 size_t antk_pool_pages(const struct antk_pool *pool)
 {
     return pool->pages;

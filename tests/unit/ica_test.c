@@ -469,11 +469,13 @@ static void a_new_owner_never_sees_another_s_bytes(void **state)
     puppet_await(second);
     static const size_t sizes[] = {1, 3, 64, 256, 600};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        free_pages();
         unsigned char *secret = puppet_new_area(first, sizes[i]);
         struct ant_ica_info before, after;
         assert_ok(puppet_ica_info(first, secret, &before));
         memset(secret, 0x5a, sizes[i] * ANT_PAGE_BYTES);
         assert_ok(puppet_ica_free(first, secret));
+        free_pages(); /* first may have kept it for itself; to know, the core takes back what is kept */
         unsigned char *area = puppet_new_area(second, sizes[i]);
         assert_ok(puppet_ica_info(second, area, &after));
         assert_int_equal(after.frame, before.frame); /* else this tests nothing */
