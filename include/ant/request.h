@@ -154,6 +154,23 @@ ANT_API int ant_send(struct ant_request *rq);
 ANT_API int ant_receive(struct ant_message *message, int64_t timeout_ns);
 
 /*
+ * Takes all of the caller's next messages at once, as far as there is room: waits for the first as ant_receive does, and for no other. Results come before
+ * requests; a swap notice or a stop comes alone. What was received is in service, as by as many calls; a watchdog's time runs for all of it.
+ *
+ * messages: gets up to capacity messages, at least one. capacity: 1 up. count: gets how many.
+ * A server whose times are observed (ant_timing) gets one at a time.
+ *
+ * Errors:
+ *   -EINVAL    messages or count is NULL, or capacity is 0
+ *   -ETIMEDOUT nothing came within timeout_ns
+ *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
+ *   -EPERM     as in ant_receive
+ *
+ * Paper: section 2.3 (2) and (4).
+ */
+ANT_API int ant_receive_many(struct ant_message *messages, size_t capacity, size_t *count, int64_t timeout_ns);
+
+/*
  * Answers a request that the caller has in service. It, and the area in rq->data, leave the caller for the client.
  *
  * rq: received by the caller, in any order among several; rq->data may be the area that came, another of the caller's

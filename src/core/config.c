@@ -81,6 +81,8 @@ static const char *wrong_field(const struct ant_config *c)
         return "priority";
     if (c->rt_base < 1 || c->rt_base > 38)
         return "rt_base";
+    if (c->spin_ns < 0 || c->spin_ns > (int64_t)ANT_NS_PER_MS)
+        return "spin_ns";
     if (c->pct_depth > PCT_DEPTH_MAX || (c->pct_depth > 0 && c->machine != ANT_MACHINE_VIRTUAL))
         return "pct_depth";
     if (c->costs && !costs_ok(c->costs))

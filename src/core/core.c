@@ -39,17 +39,20 @@ static void init_bodies(struct antk_core *core)
     }
 }
 
-/* One piece of zeroed memory, which stays untouched until it is used. */
+/* The tables whose entries are whole cache lines, or share one with their neighbours only: one piece of zeroed memory, which stays untouched until it is used. */
 static void create_lines(struct antk_core *core)
 {
-    const size_t line = sizeof(struct antk_record);
+    const size_t line = _Alignof(struct antk_record);
     size_t frames = antk_pool_pages(core->pool), processes = core->config.max_processes;
     core->lines = calloc(1, line + frames * (sizeof *core->records + sizeof *core->sendings) +
-                                processes * sizeof *core->shelves);
+                                processes * (sizeof *core->endpoints + sizeof *core->shelves) +
+                                core->body_count * sizeof *core->bodies);
     if (core->lines) {
         char *first = (char *)core->lines + line - (uintptr_t)core->lines % line;
         core->records = (struct antk_record *)(void *)first;
-        core->shelves = (struct antk_shelf *)(void *)(core->records + frames);
+        core->endpoints = (struct antk_endpoint *)(void *)(core->records + frames);
+        core->bodies = (struct antk_body *)(void *)(core->endpoints + processes);
+        core->shelves = (struct antk_shelf *)(void *)(core->bodies + core->body_count);
         core->sendings = (struct antk_sending *)(void *)(core->shelves + processes);
     }
 }
@@ -57,11 +60,9 @@ static void create_lines(struct antk_core *core)
 static int create_tables(struct antk_core *core)
 {
     core->body_count = 2 * core->config.max_processes;
-    core->endpoints = calloc(core->config.max_processes, sizeof *core->endpoints);
-    core->bodies = calloc(core->body_count, sizeof *core->bodies);
     core->shelved = antk_pool_one_window(core->pool);
     create_lines(core);
-    if (!core->endpoints || !core->bodies || !core->lines)
+    if (!core->lines)
         return -ENOMEM;
     antk_lock_init(core->machine, &core->lock);
     antk_lock_init(core->machine, &core->pool_lock);
@@ -119,6 +120,7 @@ static int create_machine(struct antk_core *core)
         .rt_base = core->config.rt_base,
         .cpus = core->config.cpus,
         .cpu_count = core->config.cpu_count,
+        .spin_ns = (uint64_t)core->config.spin_ns,
         .seed = core->config.seed,
         .pct_depth = core->config.pct_depth,
         .pct_steps = core->config.pct_steps,
@@ -144,11 +146,9 @@ static void destroy(struct antk_core *core)
 {
     antk_functions_fini(core);
     antk_pool_destroy(core->pool);
-    free(core->lines);
     for (uint32_t i = 0; core->bodies && i < core->body_count; i++)
         antk_contain_free_stack(&core->bodies[i]);
-    free(core->bodies);
-    free(core->endpoints);
+    free(core->lines);
     antk_trace_destroy(core->trace);
     if (core->machine)
         core->machine->ops->destroy(core->machine);

@@ -1,5 +1,5 @@
 /*
- * One request's way: made, sent, received, answered, its result taken.
+ * One request's way, its client's side: made, sent, its result taken. What its server does with it is in ipc_serve.c.
  *
  * The functions stand in the order in which a request meets them. Each call first decodes: it looks at everything
  * and changes nothing; then it acts. Areas move before a request is queued, so whoever finds a request finds its
@@ -12,21 +12,6 @@
 #include "core/ipc.h"
 
 #include <errno.h>
-
-/* Something has come for an endpoint: its body, if that waits for messages. Lock held; the caller unparks it without. */
-static struct antk_body *receiver_locked(struct antk_endpoint *ep)
-{
-    if (!ep->receiving)
-        return NULL;
-    ep->receiving = false;
-    return ep->body;
-}
-
-static void wake(struct antk_core *core, struct antk_body *body)
-{
-    if (body)
-        antk_unpark(core->machine, body->thread);
-}
 
 /* ---- a request is made ---- */
 
@@ -71,8 +56,7 @@ int ant_request_free(struct ant_request *rq)
 
 /* ---- it is sent ---- */
 
-/* The data area named in a request or a reply, for the way out of the caller's window. */
-static int find_data(struct antk_body *self, const void *data, uint32_t *frame)
+int antk_find_data(struct antk_body *self, const void *data, uint32_t *frame)
 {
     *frame = ANTK_NO_FRAME;
     if (!data)
@@ -130,14 +114,10 @@ struct ant_request *antk_write_header(struct antk_endpoint *ep, uint32_t frame, 
     return request;
 }
 
-/* Spends what it costs (costs.h) to move a request and its data to the window of another. */
-static void spend_remaps(struct antk_body *self, const struct antk_endpoint *to, uint32_t data)
+void antk_spend_remaps(struct antk_body *self, uint32_t data)
 {
-    uint64_t cost_ns = self->core->costs.remap_page_ns;
-    if (ANTK_RARELY(cost_ns != 0) && to != self->endpoint)
-        antk_spend(self, cost_ns * (data == ANTK_NO_FRAME
-                                        ? 1
-                                        : 1 + antk_pool_area(self->core->pool, data)->pages));
+    size_t pages = data == ANTK_NO_FRAME ? 1 : 1 + antk_pool_area(self->core->pool, data)->pages;
+    antk_spend(self, pages * self->core->costs.remap_page_ns);
 }
 
 /* How a request is sent. */
@@ -191,11 +171,11 @@ static int enqueue(struct antk_body *self, struct antk_endpoint *server, uint32_
         if (style != DIRECT || !begin_directly_locked(self, server, frame, sent)) {
             antk_set_state(record, ANTK_QUEUED, server->index);
             antk_queue_push(core->records, &server->requests, frame);
-            receiver = receiver_locked(server);
+            receiver = antk_receiver_locked(server);
         }
     }
     antk_unlock(&server->lock);
-    wake(core, receiver);
+    antk_wake(core, receiver);
     return rc;
 }
 
@@ -299,13 +279,14 @@ static int submit(struct antk_body *self, struct ant_request *rq, enum style sty
     if (ANTK_RARELY(header.function == 0))
         return -EINVAL;
     uint32_t data;
-    rc = find_data(self, header.data, &data);
+    rc = antk_find_data(self, header.data, &data);
     if (ANTK_RARELY(rc != 0))
         return rc;
     struct antk_endpoint *server = antk_function_pin(self, header.function);
     if (ANTK_RARELY(!server))
         return -ESRCH;
-    spend_remaps(self, server, data);
+    if (ANTK_RARELY(self->core->costs.remap_page_ns != 0) && server != self->endpoint)
+        antk_spend_remaps(self, data);
     rc = ANTK_RARELY(style != ASYNCHRONOUS && server == self->endpoint)
              ? -EDEADLK
              : dispatch(self, server, frame, data, &header, style, sent);
@@ -320,229 +301,6 @@ int ant_send(struct ant_request *rq)
         return -EPERM;
     struct sent sent;
     return submit(self, rq, ASYNCHRONOUS, &sent);
-}
-
-/* ---- it is received ---- */
-
-static void take_request(struct antk_body *self, uint32_t frame, struct ant_message *message)
-{
-    struct antk_record *record = antk_record(self->core, frame);
-    antk_receive_data(self, record->data);
-    atomic_store_explicit(&self->own_thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
-    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RECEIVE, record->function,
-                   (int64_t)record->cookie);
-    *message = (struct ant_message){ANT_REQUEST, antk_view(self->endpoint, frame)};
-}
-
-static void take_result(struct antk_body *self, uint32_t frame, struct ant_message *message)
-{
-    struct antk_record *record = antk_record(self->core, frame);
-    antk_receive_data(self, record->data);
-    atomic_store_explicit(&self->own_thread.activity, ANTK_RESULT_WORK, memory_order_relaxed);
-    antk_trace_add(self->core, self->endpoint->index, ANT_EVENT_RESULT, record->function,
-                   (int64_t)record->cookie);
-    *message = (struct ant_message){ANT_RESULT, antk_view(self->endpoint, frame)};
-}
-
-/*
- * The first result for a body. Results of what a later incarnation has sent are passed over: that is a new server which has
- * not been registered yet, or has failed, and then they are about to be dropped.
- */
-static uint32_t first_result_locked(struct antk_body *self)
-{
-    struct antk_record *records = self->core->records;
-    uint32_t frame = self->endpoint->results.head;
-    while (frame != ANTK_NO_FRAME && (int32_t)(records[frame].incarnation - self->incarnation) > 0)
-        frame = records[frame].link[ANTK_LINK_QUEUE].next;
-    return frame;
-}
-
-/*
- * The next message, if there is one; else the body is marked as waiting for it, if it is going to. idle tells whether
- * it owes anything to anyone.
- */
-static bool next_message(struct antk_body *self, bool will_wait, struct ant_message *message, bool *idle)
-{
-    struct antk_endpoint *ep = self->endpoint;
-    struct antk_record *records = self->core->records;
-    uint32_t result = ANTK_NO_FRAME, request = ANTK_NO_FRAME;
-    antk_lock(&ep->lock);
-    if (ANTK_RARELY(antk_is_lent(self))) { /* just now */
-        antk_unlock(&ep->lock);
-        return false;
-    }
-    struct antk_notice *notice = ep->notice;
-    bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed);
-    if (!ANTK_RARELY(notice || stop)) {
-        result = first_result_locked(self);
-        if (result != ANTK_NO_FRAME) {
-            antk_queue_unlink(records, &ep->results, result);
-            antk_set_state(&records[result], ANTK_HELD, 0);
-        } else if ((request = ep->requests.head) != ANTK_NO_FRAME) {
-            antk_queue_unlink(records, &ep->requests, request);
-            antk_queue_push(records, &ep->service, request);
-            antk_set_state(&records[request], ANTK_SERVICE, ep->index);
-        }
-    }
-    bool found = notice || stop || result != ANTK_NO_FRAME || request != ANTK_NO_FRAME;
-    ep->receiving = !found && will_wait;
-    *idle = ep->program && ep->service.count == 0 && ep->out.count == 0;
-    if (ANTK_RARELY(notice != NULL))
-        notice->seen(notice);
-    antk_unlock(&ep->lock);
-    if (found)
-        self->told_of_swap = notice != NULL;
-    if (found && ANTK_RARELY(atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0))
-        antk_watchdog_begin(self);
-    if (found && ANTK_RARELY(self->own_thread.observed))
-        antk_observe_begin(self);
-    if (ANTK_RARELY(notice != NULL)) {
-        *message = (struct ant_message){ANT_SWAP, NULL};
-    } else if (ANTK_RARELY(stop)) {
-        *message = (struct ant_message){ANT_STOP, NULL};
-    } else if (result != ANTK_NO_FRAME) {
-        take_result(self, result, message);
-    } else if (request != ANTK_NO_FRAME) {
-        take_request(self, request, message);
-    }
-    return found;
-}
-
-/* Its own thread waits, that is, even if it is lent. */
-static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool idle)
-{
-    int rc = -EINTR;
-    if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
-        rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle});
-    antk_direct_await_end(self);
-    antk_check(self);
-    return rc;
-}
-
-int antk_receive(struct antk_body *self, struct ant_message *message, int64_t timeout_ns)
-{
-    if (ANTK_RARELY(self->own_thread.observed))
-        antk_observe_end(self);
-    atomic_store_explicit(&self->own_thread.activity, ANTK_IDLE, memory_order_relaxed);
-    atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
-    bool idle = true;
-    if (timeout_ns == 0)
-        return next_message(self, false, message, &idle) ? 0 : -ETIMEDOUT;
-    uint64_t deadline_ns = ANTK_NEVER;
-    bool limited = false;
-    for (int rc = 0;;) {
-        if (next_message(self, rc == 0, message, &idle))
-            return 0;
-        if (rc != 0)
-            return rc;
-        if (timeout_ns > 0 && !limited) {
-            deadline_ns = antk_deadline(self->machine, timeout_ns);
-            limited = true;
-        }
-        rc = wait_for_message(self, deadline_ns, idle);
-    }
-}
-
-int ant_receive(struct ant_message *message, int64_t timeout_ns)
-{
-    ANTK_ENTER(self);
-    if (!self || self->candidate || (self->server.program && self->server.program->direct))
-        return -EPERM;
-    if (!message)
-        return -EINVAL;
-    return antk_receive(self, message, timeout_ns);
-}
-
-/* ---- it is answered ---- */
-
-void antk_drop(struct antk_endpoint *ep, uint32_t frame, uint32_t data)
-{
-    if (data != ANTK_NO_FRAME)
-        antk_area_drop(ep, data);
-    antk_area_drop(ep, frame);
-}
-
-/* Gives a carried result to the client's endpoint. False: that does not want it. */
-static bool give_result(struct antk_endpoint *client, uint32_t frame)
-{
-    struct antk_core *core = client->core;
-    struct antk_record *record = antk_record(core, frame);
-    struct antk_body *receiver = NULL;
-    antk_lock(&client->lock);
-    bool wanted = !client->closed && !record->swallowed;
-    if (!record->swallowed)
-        antk_queue_unlink(core->records, &client->out, frame);
-    if (wanted && record->waiter != 0) {
-        receiver = &core->bodies[record->waiter - 1];
-        antk_set_state(record, ANTK_DONE, 0);
-    } else if (wanted) {
-        antk_set_state(record, ANTK_RESULT, 0);
-        antk_queue_push(core->records, &client->results, frame);
-        receiver = receiver_locked(client);
-    }
-    antk_unlock(&client->lock);
-    wake(core, receiver);
-    return wanted;
-}
-
-static void leave_service(struct antk_endpoint *ep, uint32_t frame)
-{
-    antk_lock(&ep->lock);
-    antk_queue_unlink(ep->core->records, &ep->service, frame);
-    antk_unlock(&ep->lock);
-}
-
-int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t status, int error)
-{
-    struct antk_core *core = ep->core;
-    struct antk_record *record = antk_record(core, frame);
-    uint64_t cookie = record->cookie;
-    struct antk_endpoint *client = antk_pin(core, atomic_load(&record->client));
-    if (ANTK_RARELY(!client)) {
-        leave_service(ep, frame);
-        antk_drop(ep, frame, data);
-    } else {
-        int rc = antk_carry(ep, client, frame, data, error != 0);
-        if (ANTK_RARELY(rc != 0)) {
-            antk_unpin(client);
-            return rc;
-        }
-        record->data = data;
-        struct ant_request *request = antk_write_header(client, frame, antk_endpoint_pid(ep));
-        request->status = status;
-        request->error = error;
-        leave_service(ep, frame);
-        antk_trace_add(core, ep->index, ANT_EVENT_REPLY, error ? error : status, (int64_t)cookie);
-        if (ANTK_RARELY(!give_result(client, frame)))
-            antk_drop(client, frame, data);
-        antk_unpin(client);
-    }
-    return 0;
-}
-
-static void spend_way_back(struct antk_body *self, uint32_t frame, uint32_t data)
-{
-    if (atomic_load(&antk_record(self->core, frame)->client) != antk_endpoint_pid(self->endpoint))
-        spend_remaps(self, NULL, data);
-}
-
-int ant_reply(struct ant_request *rq, int32_t status)
-{
-    ANTK_ENTER(self);
-    if (ANTK_RARELY(!self || self->candidate))
-        return -EPERM;
-    uint32_t frame, data;
-    int rc = antk_find_request(self, rq, &frame);
-    if (ANTK_RARELY(rc != 0))
-        return rc;
-    if (ANTK_RARELY(antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE))
-        return -EPERM;
-    rc = find_data(self, rq->data, &data);
-    if (ANTK_RARELY(rc != 0))
-        return rc;
-    if (ANTK_RARELY(self->core->costs.remap_page_ns != 0))
-        spend_way_back(self, frame, data);
-    return antk_answer(self->endpoint, frame, data, status, 0);
 }
 
 /* ---- its result is taken ---- */

@@ -1,4 +1,4 @@
-/* What a request's ordinary way (ipc.c), its withdrawal (ipc_withdraw.c) and the end of a process (ipc_end.c) share. */
+/* What a request's ordinary way (ipc.c: its client's side, ipc_serve.c: its server's), its withdrawal (ipc_withdraw.c) and the end of a process (ipc_end.c) share. */
 #ifndef ANTK_IPC_H
 #define ANTK_IPC_H
 
@@ -21,17 +21,41 @@ static inline struct ant_request *antk_view(struct antk_endpoint *ep, uint32_t f
     return antk_area_address(&ep->window, frame);
 }
 
+static inline uint32_t antk_frame_of(struct antk_endpoint *ep, const struct ant_request *request)
+{
+    return (uint32_t)(((uintptr_t)request - (uintptr_t)ep->window.base) / ANT_PAGE_BYTES);
+}
+
 static inline void *antk_data_view(struct antk_endpoint *ep, uint32_t data)
 {
     return data == ANTK_NO_FRAME ? NULL : antk_area_address(&ep->window, data);
+}
+
+/* Something has come for an endpoint: its body, if that waits for messages. Lock held; the caller unparks it without. */
+static inline struct antk_body *antk_receiver_locked(struct antk_endpoint *ep)
+{
+    if (!ep->receiving)
+        return NULL;
+    ep->receiving = false;
+    return ep->body;
+}
+
+static inline void antk_wake(struct antk_core *core, struct antk_body *body)
+{
+    if (body)
+        antk_unpark(core->machine, body->thread);
 }
 
 /* The request at an address, as the caller's own or as one that it serves. -EFAULT, -EINVAL, -EPERM. */
 int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame);
 /* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. must: as in antk_area_hand. */
 int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data, bool must);
-/* As ant_receive, for a process that may. */
-int antk_receive(struct antk_body *self, struct ant_message *message, int64_t timeout_ns);
+/* As ant_receive_many, for a process that may. Returns how many, or a negative errno value. */
+int antk_receive(struct antk_body *self, struct ant_message *messages, size_t capacity, int64_t timeout_ns);
+/* The data area named in a request or a reply, for the way out of the caller's window: its frame, or ANTK_NO_FRAME. As antk_own_area; -EBUSY: it is the state. */
+int antk_find_data(struct antk_body *self, const void *data, uint32_t *frame);
+/* Spends what it costs (costs.h) to move a request and its data to another's window. */
+void antk_spend_remaps(struct antk_body *self, uint32_t data);
 /* A data area has been received, or is back: it is the process's own. */
 void antk_receive_data(struct antk_body *self, uint32_t data);
 /* Writes the header of a request, in the window in which it is now, from what the core knows of it. */

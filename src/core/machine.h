@@ -52,22 +52,22 @@ struct antk_wait {
 
 /* The machine's part of a process. Type-stable: an unpark that comes after its end does no harm. */
 struct antk_thread {
-    struct antk_machine *machine;
+    _Alignas(64) struct antk_machine *machine;
     pthread_t pthread;
     _Atomic bool created; /* real: pthread names it; a priority that was set before is put in force by its creator */
     bool interruptible;   /* set before the start: antk_thread_interrupt may be called */
     int (*entry)(void *arg);
     void (*leave)(void *arg);
     void *arg;
-    uint32_t index;                   /* of the process, for traces */
-    _Atomic int priority;             /* in force: the process's own, or raised for a swap */
-    _Atomic uint32_t permit;          /* real: futex word, see machine_real.c. virtual: 0 or 1 */
-    _Atomic uint8_t activity;         /* enum antk_activity; written by the thread itself */
-    struct antk_wait wait;            /* virtual: guarded by the baton */
-    _Atomic uint64_t watched_from_ns; /* real: book blocked time from here on; 0: do not */
-    _Atomic uint64_t watched_blocked_ns;
-    bool observed; /* real: its own: book blocked time */
+    uint32_t index;                       /* of the process, for traces */
+    _Atomic int priority;                 /* in force: the process's own, or raised for a swap */
+    _Alignas(64) _Atomic uint32_t permit; /* real: futex word, see machine_real.c. virtual: 0 or 1 */
+    bool observed;                        /* real: its own: book blocked time */
+    _Atomic uint64_t watched_from_ns;     /* real: book blocked time from here on; 0: do not */
+    _Alignas(64) _Atomic uint64_t watched_blocked_ns;
     _Atomic uint64_t observed_blocked_ns;
+    _Atomic uint8_t activity; /* enum antk_activity; written by the thread itself */
+    struct antk_wait wait;    /* virtual: guarded by the baton */
 
     /* virtual only; guarded by the baton */
     enum {
@@ -119,6 +119,7 @@ struct antk_machine_ops {
 struct antk_machine {
     const struct antk_machine_ops *ops;
     enum ant_machine kind; /* never AUTO */
+    uint64_t spin_ns;      /* real; 0: not at all */
     char reason[160];
     struct antk_pct *pct; /* virtual that explores; else NULL */
     uint32_t locks_held;  /* virtual: by the running thread */
@@ -129,6 +130,7 @@ struct antk_machine_config {
     int rt_base;
     const int *cpus;
     size_t cpu_count;
+    uint64_t spin_ns; /* real, if there are several CPUs: how long whoever parks looks for a permit before he sleeps */
     uint64_t seed;
     uint32_t pct_depth; /* virtual: 0 does not explore */
     uint32_t pct_steps;

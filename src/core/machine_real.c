@@ -179,6 +179,28 @@ static inline int sleep_for_permit(struct antk_thread *t, uint64_t deadline_ns)
     return 0;
 }
 
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Looks for a permit for a while: with several CPUs, whoever will give it may be running. */
+__attribute__((noinline)) static void look_for_permit(struct antk_thread *t)
+{
+    uint64_t end_ns = real_now(t->machine) + t->machine->spin_ns;
+    do {
+        for (int i = 0; i < 16; i++) {
+            if (atomic_load_explicit(&t->permit, memory_order_relaxed) == PERMIT_GIVEN)
+                return;
+            relax();
+        }
+    } while (real_now(t->machine) < end_ns);
+}
+
 static bool is_timed(struct antk_thread *t)
 {
     return t->observed || atomic_load_explicit(&t->watched_from_ns, memory_order_relaxed) != 0;
@@ -201,6 +223,8 @@ __attribute__((noinline)) static void book_blocked(struct antk_thread *t, uint64
 inline int antk_real_park(struct antk_thread *t, uint64_t deadline_ns)
 {
     uint64_t parked_ns = ANTK_RARELY(is_timed(t)) ? real_now(t->machine) : 0;
+    if (ANTK_RARELY(t->machine->spin_ns != 0))
+        look_for_permit(t);
     int rc = sleep_for_permit(t, deadline_ns);
     if (ANTK_RARELY(is_timed(t)))
         book_blocked(t, parked_ns);
@@ -297,6 +321,15 @@ static int choose_cpus(const struct antk_machine_config *config, cpu_set_t *cpus
     return 0;
 }
 
+/* To run on, for the machine's threads. */
+static bool has_several_cpus(const struct real_machine *m)
+{
+    cpu_set_t allowed;
+    if (m->base.kind == ANT_MACHINE_FIFO)
+        return CPU_COUNT(&m->cpus) > 1;
+    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 1;
+}
+
 int antk_real_create(const struct antk_machine_config *config, struct antk_machine **machine)
 {
     if (config->kind == ANT_MACHINE_FIFO && antk_fifo_permitted(config->rt_base + ANTK_LEVELS - 1) != 0)
@@ -312,6 +345,7 @@ int antk_real_create(const struct antk_machine_config *config, struct antk_machi
     m->base.ops = &real_ops;
     m->base.kind = config->kind;
     m->rt_base = config->rt_base;
+    m->base.spin_ns = has_several_cpus(m) ? config->spin_ns : 0;
     clock_gettime(CLOCK_MONOTONIC, &m->boot);
     /* With many threads the kernel's default of 16 slots slows every futex call (measured: 9 %). Older kernels refuse. */
     prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, 256, 0, 0);

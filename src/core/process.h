@@ -47,18 +47,18 @@ struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpo
     int status;
 };
 
+/* By cache lines: what is seldom written; what whoever sends to it writes; what whoever answers it does; what is its body's. */
 struct antk_endpoint {
-    struct antk_core *core;
+    _Alignas(64) struct antk_core *core;
+    struct antk_window window; /* stays with the slot; window.space is the present process's own */
     uint32_t index;
-    struct antk_window window;      /* stays with the slot; window.space is the present process's own */
-    _Atomic uint64_t pins;          /* generation of the id << 32 | pins; 0 pins: the slot is free */
-    _Atomic size_t pages;           /* attached to the window */
+    uint32_t first_function;        /* a server: under which it was created; fixed */
     _Atomic uint32_t stopping;      /* it was asked to end */
-    char name[ANT_NAME_BYTES];      /* fixed while it is pinned */
-    _Atomic uint64_t watchdog_ns;   /* a server: how long it may take for one message; 0: as long as it likes. Fixed */
     _Atomic uint32_t strays;        /* bodies that are strays, and have areas in this window */
     _Atomic uint32_t monitor_count; /* of the queue below: is there anything to tell this process? */
+    _Atomic uint64_t watchdog_ns;   /* a server: how long it may take for one message; 0: as long as it likes. Fixed */
 
+    _Alignas(64) _Atomic uint64_t pins; /* generation of the id << 32 | pins; 0 pins: the slot is free */
     struct antk_lock lock;
     /* lock guards: */
     bool closed;    /* nothing is queued any more */
@@ -68,30 +68,34 @@ struct antk_endpoint {
     int priority;
     struct antk_body *body;     /* who acts for it; NULL once closed, while it is dead or dying, and before a first server is registered */
     struct antk_queue requests; /* to be received */
-    struct antk_queue results;  /* of asynchronous requests, to be received */
-    struct antk_queue service;  /* received, to be answered */
-    struct antk_queue out;      /* sent, not answered */
-    struct antk_queue monitors; /* lent to the core; see monitor.c */
+
+    _Alignas(64) _Atomic size_t pages; /* attached to the window; not the lock's */
+    struct antk_queue out;             /* sent, not answered */
+    struct antk_queue results;         /* of asynchronous requests, to be received */
     uint32_t queue_limit;
-    uint32_t first_function;    /* a server: under which it was created; fixed */
     enum ant_on_death on_death; /* fixed */
-    int death;                  /* dead or dying: the signal, or the negative errno value that it was ended with */
+
+    _Alignas(64) struct antk_queue service; /* received, to be answered */
+    struct antk_queue monitors;             /* lent to the core; see monitor.c */
+    struct antk_notice *notice;             /* a swap that the body must see before anything else */
+    const struct ant_program *program;
+
+    uint64_t inherited_min_ns; /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
+    int death;                 /* dead or dying: the signal, or the negative errno value that it was ended with */
+    uint32_t generation;       /* as a server; 0: none */
     uint64_t died_ns;
     size_t stack_bytes;                   /* of a server's threads */
-    struct antk_notice *notice;           /* a swap that the body must see before anything else */
     struct antk_candidate *swap;          /* of the swap that goes on; NULL: none */
     struct antk_candidate *last_swap;     /* of the last swap that ended, for its report; holds a reference */
-    uint32_t generation;                  /* as a server; 0: none */
     uint32_t exiting;                     /* old servers that swaps have replaced, and that are not through with step 12 */
+    uint32_t state;                       /* frame of the state area, or ANTK_NO_FRAME */
     uint64_t longest_ns[ANTK_ACTIVITIES]; /* the longest callback seen, if its program wants them observed; 0: none */
-    uint64_t inherited_min_ns;            /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
-    const struct ant_program *program;
-    uint32_t state; /* frame of the state area, or ANTK_NO_FRAME */
     struct antk_function *functions;
     struct antk_waiter *waiters;
     uint32_t ended_generation; /* of the id of the process that last ended here */
     int ended_status;
 
+    char name[ANT_NAME_BYTES];       /* fixed while it is pinned */
     uint32_t estate;                 /* core->lock: the first of the areas that are out of reach, but may still be read by abandoned bodies; link OUT */
     struct antk_endpoint *free_next; /* core->lock */
 };
@@ -118,22 +122,23 @@ struct antk_last_function { /* that a body has looked up */
     ant_pid pid;
 };
 
+/* By cache lines: what is seldom written, and others read; the thread, whose permit others write; what is its own. */
 struct antk_body {
-    struct antk_core *core;
+    _Alignas(64) struct antk_core *core;
     struct antk_machine *machine;
-    uint32_t index;
     struct antk_thread *_Atomic thread; /* that runs it now: its own, or, while a call is served directly, its client's; see direct.c */
+    struct antk_endpoint *endpoint;     /* whose process it is, or is to become */
+    struct antk_candidate *candidate;   /* != NULL: a new server that is not registered yet */
+    uint32_t index;
+    uint32_t incarnation;   /* unique in the core; tags what it allocates and sends */
+    _Atomic uint32_t stop;  /* != 0: ant_work must return (asked to stop, or abandoned) */
+    _Atomic uint32_t flags; /* ANTK_ABANDONED, ANTK_DETACHED, ANTK_KILLED */
     struct antk_thread own_thread;
-    struct antk_endpoint *endpoint;   /* whose process it is, or is to become */
-    uint32_t incarnation;             /* unique in the core; tags what it allocates and sends */
-    _Atomic uint32_t stop;            /* != 0: ant_work must return (asked to stop, or abandoned) */
-    _Atomic uint32_t flags;           /* ANTK_ABANDONED, ANTK_DETACHED, ANTK_KILLED */
-    _Atomic uint32_t inside;          /* != 0: its thread is in the core; written by that only. See antk_enter */
-    struct antk_candidate *candidate; /* != NULL: a new server that is not registered yet */
-    _Atomic int base_priority;        /* its own; written under the endpoint's lock ... */
-    int raised_priority;              /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
-    _Atomic int death;                /* why it has died: a signal, or a negative errno value; 0: it has not */
-    _Atomic uint64_t busy_since_ns;   /* a watched server: when it received its last message; 0: it is through with it */
+    _Alignas(64) _Atomic uint32_t inside; /* != 0: its thread is in the core; written by that only. See antk_enter */
+    _Atomic int base_priority;            /* its own; written under the endpoint's lock ... */
+    int raised_priority;                  /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
+    _Atomic int death;                    /* why it has died: a signal, or a negative errno value; 0: it has not */
+    _Atomic uint64_t busy_since_ns;       /* a watched server: when it received its last message; 0: it is through with it */
     struct ant_server server;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);

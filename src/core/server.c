@@ -34,7 +34,7 @@ static int callback_loop(struct antk_body *self)
     const struct ant_program *program = self->server.program;
     for (;;) {
         struct ant_message message;
-        if (antk_receive(self, &message, ANT_FOREVER) != 0)
+        if (antk_receive(self, &message, 1, ANT_FOREVER) < 0)
             continue;
         switch (message.kind) {
         case ANT_SWAP:

@@ -1,0 +1,250 @@
+/*
+ * One request's way, its server's side: received, answered. Results are received here, too.
+ *
+ * Each call first decodes, then acts, as in ipc.c.
+ */
+#include "core/candidate.h"
+#include "core/core.h"
+#include "core/direct.h"
+#include "core/ipc.h"
+
+#include <errno.h>
+#include <limits.h>
+
+/* ---- it is received ---- */
+
+/*
+ * The first result for a body. Results of what a later incarnation has sent are passed over: that is a new server which has
+ * not been registered yet, or has failed, and then they are about to be dropped.
+ */
+static uint32_t first_result_locked(struct antk_body *self)
+{
+    struct antk_record *records = self->core->records;
+    uint32_t frame = self->endpoint->results.head;
+    while (frame != ANTK_NO_FRAME && (int32_t)(records[frame].incarnation - self->incarnation) > 0)
+        frame = records[frame].link[ANTK_LINK_QUEUE].next;
+    return frame;
+}
+
+/* Takes results, then requests, as many as there are and there is room for. Endpoint's lock held. */
+static size_t take_locked(struct antk_body *self, struct ant_message *messages, size_t capacity)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_record *records = self->core->records;
+    size_t count = 0;
+    uint32_t frame;
+    while (count < capacity && (frame = first_result_locked(self)) != ANTK_NO_FRAME) {
+        antk_queue_unlink(records, &ep->results, frame);
+        antk_set_state(&records[frame], ANTK_HELD, 0);
+        messages[count++] = (struct ant_message){ANT_RESULT, antk_view(ep, frame)};
+    }
+    while (count < capacity && (frame = ep->requests.head) != ANTK_NO_FRAME) {
+        antk_queue_unlink(records, &ep->requests, frame);
+        antk_queue_push(records, &ep->service, frame);
+        antk_set_state(&records[frame], ANTK_SERVICE, ep->index);
+        messages[count++] = (struct ant_message){ANT_REQUEST, antk_view(ep, frame)};
+    }
+    return count;
+}
+
+/* Each is the body's from here on. */
+static void receive(struct antk_body *self, const struct ant_message *messages, size_t count)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    for (size_t i = 0; i < count; i++) {
+        struct antk_record *record = antk_record(self->core, antk_frame_of(ep, messages[i].request));
+        bool request = messages[i].kind == ANT_REQUEST;
+        antk_receive_data(self, record->data);
+        antk_trace_add(self->core, ep->index, request ? ANT_EVENT_RECEIVE : ANT_EVENT_RESULT,
+                       record->function, (int64_t)record->cookie);
+        atomic_store_explicit(&self->own_thread.activity,
+                              request ? ANTK_REQUEST_WORK : ANTK_RESULT_WORK, memory_order_relaxed);
+    }
+}
+
+/*
+ * The next messages, if there are any; else 0, and the body is marked as waiting for one, if it is going to. idle tells whether
+ * it owes anything to anyone.
+ */
+static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_message *messages,
+                            size_t capacity, bool *idle)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    size_t count = 0;
+    antk_lock(&ep->lock);
+    if (ANTK_RARELY(antk_is_lent(self))) { /* just now */
+        antk_unlock(&ep->lock);
+        return 0;
+    }
+    struct antk_notice *notice = ep->notice;
+    bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed) != 0;
+    if (!ANTK_RARELY(notice || stop))
+        count = take_locked(self, messages, capacity);
+    ep->receiving = count == 0 && !notice && !stop && will_wait;
+    *idle = ep->program && ep->service.count == 0 && ep->out.count == 0;
+    if (ANTK_RARELY(notice != NULL))
+        notice->seen(notice);
+    antk_unlock(&ep->lock);
+    receive(self, messages, count);
+    if (ANTK_RARELY(notice || stop))
+        messages[count++] = (struct ant_message){notice ? ANT_SWAP : ANT_STOP, NULL};
+    if (count > 0)
+        self->told_of_swap = notice != NULL;
+    if (count > 0 && ANTK_RARELY(atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0))
+        antk_watchdog_begin(self);
+    if (count > 0 && ANTK_RARELY(self->own_thread.observed))
+        antk_observe_begin(self);
+    return count;
+}
+
+/* Its own thread waits, that is, even if it is lent. */
+static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool idle)
+{
+    int rc = -EINTR;
+    if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
+        rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle});
+    antk_direct_await_end(self);
+    antk_check(self);
+    return rc;
+}
+
+int antk_receive(struct antk_body *self, struct ant_message *messages, size_t capacity, int64_t timeout_ns)
+{
+    if (ANTK_RARELY(self->own_thread.observed)) {
+        antk_observe_end(self);
+        capacity = 1; /* how long each of them takes shall be seen */
+    }
+    atomic_store_explicit(&self->own_thread.activity, ANTK_IDLE, memory_order_relaxed);
+    atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
+    uint64_t deadline_ns = ANTK_NEVER;
+    bool limited = timeout_ns <= 0, idle = true;
+    for (int rc = timeout_ns == 0 ? -ETIMEDOUT : 0;;) {
+        size_t count = next_messages(self, rc == 0, messages, capacity, &idle);
+        if (count > 0)
+            return (int)count;
+        if (rc != 0)
+            return rc;
+        if (!limited) {
+            deadline_ns = antk_deadline(self->machine, timeout_ns);
+            limited = true;
+        }
+        rc = wait_for_message(self, deadline_ns, idle);
+    }
+}
+
+static bool may_receive(const struct antk_body *self)
+{
+    return self && !self->candidate && !(self->server.program && self->server.program->direct);
+}
+
+int ant_receive(struct ant_message *message, int64_t timeout_ns)
+{
+    ANTK_ENTER(self);
+    if (ANTK_RARELY(!may_receive(self)))
+        return -EPERM;
+    if (ANTK_RARELY(!message))
+        return -EINVAL;
+    int rc = antk_receive(self, message, 1, timeout_ns);
+    return rc > 0 ? 0 : rc;
+}
+
+int ant_receive_many(struct ant_message *messages, size_t capacity, size_t *count, int64_t timeout_ns)
+{
+    ANTK_ENTER(self);
+    if (!may_receive(self))
+        return -EPERM;
+    if (!messages || capacity == 0 || !count)
+        return -EINVAL;
+    int rc = antk_receive(self, messages, capacity < INT_MAX ? capacity : INT_MAX, timeout_ns);
+    if (rc < 0)
+        return rc;
+    *count = (size_t)rc;
+    return 0;
+}
+
+/* ---- it is answered ---- */
+
+void antk_drop(struct antk_endpoint *ep, uint32_t frame, uint32_t data)
+{
+    if (data != ANTK_NO_FRAME)
+        antk_area_drop(ep, data);
+    antk_area_drop(ep, frame);
+}
+
+/* Gives a carried result to the client's endpoint. False: that does not want it. */
+static bool give_result(struct antk_endpoint *client, uint32_t frame)
+{
+    struct antk_core *core = client->core;
+    struct antk_record *record = antk_record(core, frame);
+    struct antk_body *receiver = NULL;
+    antk_lock(&client->lock);
+    bool wanted = !client->closed && !record->swallowed;
+    if (!record->swallowed)
+        antk_queue_unlink(core->records, &client->out, frame);
+    if (wanted && record->waiter != 0) {
+        receiver = &core->bodies[record->waiter - 1];
+        antk_set_state(record, ANTK_DONE, 0);
+    } else if (wanted) {
+        antk_set_state(record, ANTK_RESULT, 0);
+        antk_queue_push(core->records, &client->results, frame);
+        receiver = antk_receiver_locked(client);
+    }
+    antk_unlock(&client->lock);
+    antk_wake(core, receiver);
+    return wanted;
+}
+
+static void leave_service(struct antk_endpoint *ep, uint32_t frame)
+{
+    antk_lock(&ep->lock);
+    antk_queue_unlink(ep->core->records, &ep->service, frame);
+    antk_unlock(&ep->lock);
+}
+
+int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t status, int error)
+{
+    struct antk_core *core = ep->core;
+    struct antk_record *record = antk_record(core, frame);
+    uint64_t cookie = record->cookie;
+    struct antk_endpoint *client = antk_pin(core, atomic_load(&record->client));
+    if (ANTK_RARELY(!client)) {
+        leave_service(ep, frame);
+        antk_drop(ep, frame, data);
+    } else {
+        int rc = antk_carry(ep, client, frame, data, error != 0);
+        if (ANTK_RARELY(rc != 0)) {
+            antk_unpin(client);
+            return rc;
+        }
+        record->data = data;
+        struct ant_request *request = antk_write_header(client, frame, antk_endpoint_pid(ep));
+        request->status = status;
+        request->error = error;
+        leave_service(ep, frame);
+        antk_trace_add(core, ep->index, ANT_EVENT_REPLY, error ? error : status, (int64_t)cookie);
+        if (ANTK_RARELY(!give_result(client, frame)))
+            antk_drop(client, frame, data);
+        antk_unpin(client);
+    }
+    return 0;
+}
+
+int ant_reply(struct ant_request *rq, int32_t status)
+{
+    ANTK_ENTER(self);
+    if (ANTK_RARELY(!self || self->candidate))
+        return -EPERM;
+    uint32_t frame, data;
+    int rc = antk_find_request(self, rq, &frame);
+    if (ANTK_RARELY(rc != 0))
+        return rc;
+    if (ANTK_RARELY(antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE))
+        return -EPERM;
+    rc = antk_find_data(self, rq->data, &data);
+    if (ANTK_RARELY(rc != 0))
+        return rc;
+    if (ANTK_RARELY(self->core->costs.remap_page_ns != 0) &&
+        atomic_load(&antk_record(self->core, frame)->client) != antk_endpoint_pid(self->endpoint))
+        antk_spend_remaps(self, data);
+    return antk_answer(self->endpoint, frame, data, status, 0);
+}
