@@ -131,7 +131,8 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->own_thread.created, false);
     body->candidate = NULL;
     atomic_store(&body->base_priority, priority);
-    body->raised_priority = 0;
+    atomic_store(&body->raised_priority, 0);
+    atomic_store(&body->lent_level, 0);
     body->exit_status = 0;
     atomic_store(&body->death, 0);
     atomic_store(&body->busy_since_ns, 0);
@@ -215,8 +216,8 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
         return -ENOMEM;
     }
     init_body(body, ep, start->priority);
-    body->raised_priority = start->raised_priority;
-    atomic_store(&body->own_thread.priority, antk_body_level_locked(body)); /* nobody else knows it yet */
+    atomic_store(&body->raised_priority, start->raised_priority);
+    atomic_store(&body->own_thread.priority, antk_body_level(body)); /* nobody else knows it yet */
     body->own_thread.interruptible = core->config.contain_faults;
     body->own_frame.stack_bytes = start->stack_bytes;
     body->entry = start->entry;
@@ -294,17 +295,28 @@ void antk_body_disown(struct antk_body *body)
 
 /* ---- priorities ---- */
 
-int antk_body_level_locked(struct antk_body *body)
+static int max(int a, int b)
 {
-    int own = atomic_load(&body->base_priority);
-    return body->raised_priority > own ? body->raised_priority : own;
+    return a > b ? a : b;
+}
+
+static int own_level(struct antk_body *body)
+{
+    return max(atomic_load(&body->base_priority), atomic_load(&body->raised_priority));
+}
+
+int antk_body_level(struct antk_body *body)
+{
+    struct antk_body *host = antk_host_of(body);
+    int lent = (int)atomic_load(&host->lent_level);
+    return max(own_level(body), max(own_level(host), lent));
 }
 
 void antk_body_raise(struct antk_body *body, int level)
 {
     antk_lock(&body->endpoint->lock);
-    body->raised_priority = level;
-    int in_force = antk_body_level_locked(body);
+    atomic_store(&body->raised_priority, level);
+    int in_force = antk_body_level(body);
     if (in_force != atomic_load(&body->thread->priority))
         antk_set_priority_unlock(body->thread, in_force, &body->endpoint->lock);
     else

@@ -31,10 +31,10 @@ static void come_down(struct antk_candidate *c, struct antk_body *self)
 {
     struct antk_endpoint *ep = c->endpoint;
     antk_lock(&ep->lock);
-    bool raised = self->raised_priority != 0 && antk_candidate_fate(c) == ANTK_PENDING;
-    self->raised_priority = 0;
+    bool raised = atomic_load(&self->raised_priority) != 0 && antk_candidate_fate(c) == ANTK_PENDING;
+    atomic_store(&self->raised_priority, 0);
     if (raised)
-        antk_set_priority_unlock(self->thread, antk_body_level_locked(self), &ep->lock);
+        antk_set_priority_unlock(self->thread, antk_body_level(self), &ep->lock);
     else
         antk_unlock(&ep->lock);
 }

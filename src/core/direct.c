@@ -4,16 +4,12 @@
 /* Of a stack, for the C library's own data at its end, and for what the core itself puts there. */
 #define RESERVE ((size_t)12 << 10)
 
-/* The thread of the calling process, on the machine: its own, or, nested, that of the client of a call that it serves itself. */
-static struct antk_body *host_of(struct antk_body *self)
-{
-    return caa_container_of(atomic_load(&self->thread), struct antk_body, own_thread);
-}
-
+/* Not on a stack that the program has made for itself, either: nobody knows that one's end. */
 static bool has_stack_left(const struct antk_body *self)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return here - (self->frame.stack_high - self->frame.stack_bytes) >= ANT_DIRECT_STACK_BYTES + RESERVE;
+    size_t left = here - (self->frame.stack_high - self->frame.stack_bytes);
+    return left >= ANT_DIRECT_STACK_BYTES + RESERVE && left <= self->frame.stack_bytes;
 }
 
 bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns)
@@ -24,10 +20,11 @@ bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns)
 bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server, int *level)
 {
     struct antk_body *body = server->body;
-    if (!server->receiving || !server->program || !server->program->direct || body->own_thread.observed)
+    if (!server->receiving || !server->program || !server->program->direct ||
+        body->own_thread.observed || atomic_load(&body->flags) != 0)
         return false;
     server->receiving = false;
-    *level = antk_body_level_locked(body);
+    *level = antk_body_level(body);
     atomic_store(&body->thread, atomic_load(&self->thread));
     return true;
 }
@@ -69,14 +66,26 @@ static bool call_back(struct antk_body *server, struct ant_request *request)
     return false;
 }
 
+/*
+ * From here on the thread runs this body, and is not below what it needs for those whom it serves. Who changes a priority meanwhile writes it and then looks
+ * at that, here it is the other way round (the fence between is theirs: ant_priority_set): so one of the two sees the other's.
+ */
+static void lend_level(struct antk_body *host, struct antk_body *runs, uint32_t lent_level)
+{
+    struct antk_thread *thread = &host->own_thread;
+    antk_store_light(&host->lent_level, lent_level);
+    while (ANTK_RARELY(atomic_load(&thread->priority) != antk_body_level(runs))) {
+        antk_lock(&host->endpoint->lock);
+        antk_set_priority_unlock(thread, antk_body_level(runs), &host->endpoint->lock);
+    }
+}
+
 void antk_direct_run(struct antk_body *self, struct antk_body *server, int level,
                      struct ant_request *request)
 {
-    struct antk_body *host = host_of(self);
-    int raised = host->raised_priority;
-    bool below = atomic_load_explicit(&host->own_thread.priority, memory_order_relaxed) < level;
-    if (below)
-        antk_body_raise(host, level);
+    struct antk_body *host = antk_host_of(self);
+    uint32_t before = atomic_load_explicit(&host->lent_level, memory_order_relaxed);
+    lend_level(host, server, (uint32_t)level > before ? (uint32_t)level : before);
     server->client = self;
     server->client_activity = atomic_load_explicit(&host->own_thread.activity, memory_order_relaxed);
     atomic_store_explicit(&host->own_thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
@@ -88,8 +97,7 @@ void antk_direct_run(struct antk_body *self, struct antk_body *server, int level
     antk_self = self;
     server->left = left;
     give_back(server);
-    if (below || left) /* whoever ended it by force may have lowered this thread */
-        antk_body_raise(host, raised);
+    lend_level(host, self, before); /* whoever ended the server by force may have lowered it */
 }
 
 void antk_direct_break(struct antk_body *self)

@@ -26,6 +26,12 @@ void antk_direct_break(struct antk_body *self);
 
 /* The server's own thread, which has been woken: waits until it runs its body again. Does not return if the callback ended the process. */
 void antk_direct_await_end(struct antk_body *self);
+/* Whose own thread runs the body: itself, or the client, the outermost of several, that lends its own. */
+static inline struct antk_body *antk_host_of(struct antk_body *body)
+{
+    return caa_container_of(atomic_load_explicit(&body->thread, memory_order_relaxed), struct antk_body,
+                            own_thread);
+}
 static inline bool antk_is_lent(struct antk_body *body)
 {
     return atomic_load_explicit(&body->thread, memory_order_acquire) != &body->own_thread;

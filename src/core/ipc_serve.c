@@ -76,6 +76,11 @@ static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_m
         antk_unlock(&ep->lock);
         return 0;
     }
+    if (ANTK_RARELY(atomic_load(&self->flags) != 0)) { /* from here on nobody runs it any more but this thread, which leaves */
+        ep->receiving = false;
+        antk_unlock(&ep->lock);
+        antk_leave(self, -ESHUTDOWN);
+    }
     struct antk_notice *notice = ep->notice;
     bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed) != 0;
     if (!ANTK_RARELY(notice || stop))
@@ -104,7 +109,6 @@ static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool i
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
         rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle});
     antk_direct_await_end(self);
-    antk_check(self);
     return rc;
 }
 

@@ -179,7 +179,9 @@ int ant_priority_set(ant_pid pid, int priority)
     if (body) {
         ep->priority = priority;
         atomic_store(&body->base_priority, priority);
-        antk_set_priority_unlock(body->thread, antk_body_level_locked(body), &ep->lock);
+        if (self->core->direct_calls)
+            antk_fence_heavy(); /* its thread may begin or end a direct call: see direct.c */
+        antk_set_priority_unlock(body->thread, antk_body_level(body), &ep->lock);
     } else {
         antk_unlock(&ep->lock);
     }

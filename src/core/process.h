@@ -136,7 +136,8 @@ struct antk_body {
     struct antk_thread own_thread;
     _Alignas(64) _Atomic uint32_t inside; /* != 0: its thread is in the core; written by that only. See antk_enter */
     _Atomic int base_priority;            /* its own; written under the endpoint's lock ... */
-    int raised_priority;                  /* ... and (endpoint's lock) what it is raised to for a while; 0: nothing */
+    _Atomic int raised_priority;          /* ... and what it is raised to for a while; 0: nothing */
+    _Atomic uint32_t lent_level;          /* no lower is its own thread: what it runs in direct calls needs that; 0: it runs nobody else. That thread's; see direct.c */
     _Atomic int death;                    /* why it has died: a signal, or a negative errno value; 0: it has not */
     _Atomic uint64_t busy_since_ns;       /* a watched server: when it received its last message; 0: it is through with it */
     struct ant_server server;
@@ -357,8 +358,11 @@ void antk_bodies_reap(struct antk_core *core, bool wait);
 /* Joins all of them at the end; those whose creators have been abandoned just there are left to these. */
 void antk_bodies_reap_last(struct antk_core *core);
 
-/* The level that a body is to have: its own, or what it is raised to. Endpoint's lock held. */
-int antk_body_level_locked(struct antk_body *body);
+/*
+ * The level that the thread which runs a body is to have: the body's own, or what it is raised to; in a direct call no less than its client's. Endpoint's lock
+ * held, or on that thread.
+ */
+int antk_body_level(struct antk_body *body);
 /* Raises a body to at least this level, so that a time limit of its holds; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
 
