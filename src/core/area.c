@@ -67,7 +67,7 @@ int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, 
     return 0;
 }
 
-int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
+ANTK_APART int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_core *core = ep->core;
     uint32_t pages = antk_pool_area(core->pool, frame)->pages;
@@ -208,8 +208,8 @@ void antk_areas_disinherit(struct antk_endpoint *ep, uint32_t heir)
     antk_unlock(&core->sweep_lock);
 }
 
-__attribute__((cold)) static int find_own_slowly(struct antk_body *self, const void *address,
-                                                 uint32_t *frame, bool *request)
+ANTK_APART static int find_own_slowly(struct antk_body *self, const void *address, uint32_t *frame,
+                                      bool *request)
 {
     struct antk_core *core = self->core;
     int rc = antk_area_find(core->pool, &self->endpoint->window, address, frame);

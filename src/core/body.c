@@ -10,7 +10,7 @@
 
 _Thread_local struct antk_body *antk_self;
 
-void antk_leave(struct antk_body *self, int status)
+ANTK_APART void antk_leave(struct antk_body *self, int status)
 {
     self->exit_status = status;
     longjmp(*self->frame.base, 1);

@@ -111,7 +111,7 @@ void antk_direct_break(struct antk_body *self)
     }
 }
 
-void antk_direct_await_end(struct antk_body *self)
+ANTK_APART void antk_direct_await_end(struct antk_body *self)
 {
     struct antk_wait wait = {"the end of a direct call, process", self->endpoint->index, true};
     while (antk_is_lent(self))

@@ -41,7 +41,7 @@ void antk_pin_again(struct antk_endpoint *ep)
     atomic_fetch_add(&ep->pins, 1);
 }
 
-void antk_endpoint_recycle(struct antk_endpoint *ep)
+ANTK_APART void antk_endpoint_recycle(struct antk_endpoint *ep)
 {
     struct antk_core *core = ep->core;
     antk_lock(&ep->lock);

@@ -71,7 +71,7 @@ void antk_functions_fini(struct antk_core *core)
 }
 
 /* Who serves a function; 0: nobody. */
-static ant_pid look_up(struct antk_core *core, uint32_t function)
+ANTK_APART static ant_pid look_up(struct antk_core *core, uint32_t function)
 {
     ant_pid pid = 0;
     struct cds_lfht_iter iterator;

@@ -12,6 +12,8 @@
 #include "core/ipc.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 /* ---- a request is made ---- */
 
@@ -28,7 +30,8 @@ int ant_request_new(uint32_t function, struct ant_request **rq)
         return rc;
     antk_set_state(antk_record(self->core, frame), ANTK_HELD, 0);
     struct ant_request *request = antk_view(self->endpoint, frame);
-    *request = (struct ant_request){.function = function};
+    memset(request, 0, offsetof(struct ant_request, payload));
+    request->function = function;
     *rq = request;
     return 0;
 }
@@ -114,11 +117,20 @@ struct ant_request *antk_write_header(struct antk_endpoint *ep, uint32_t frame, 
     return request;
 }
 
-void antk_spend_remaps(struct antk_body *self, uint32_t data)
+ANTK_APART void antk_spend_remaps(struct antk_body *self, uint32_t data)
 {
     size_t pages = data == ANTK_NO_FRAME ? 1 : 1 + antk_pool_area(self->core->pool, data)->pages;
     antk_spend(self, pages * self->core->costs.remap_page_ns);
 }
+
+/* What the client has written into a request: read once, since it may go on writing. */
+struct header {
+    uint32_t function, operation, flags;
+    int32_t status, error;
+    uint64_t cookie;
+    void *data;
+    ant_pid peer;
+};
 
 /* How a request is sent. */
 enum style {
@@ -205,8 +217,8 @@ void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame)
 }
 
 /* The server has not taken a request that was carried to its window: it is the client's as before. */
-__attribute__((cold)) static void refuse(struct antk_body *self, struct antk_endpoint *server,
-                                         uint32_t frame, uint32_t data, const struct ant_request *header)
+ANTK_APART static void refuse(struct antk_body *self, struct antk_endpoint *server, uint32_t frame,
+                              uint32_t data, const struct header *header)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_core *core = self->core;
@@ -225,8 +237,8 @@ __attribute__((cold)) static void refuse(struct antk_body *self, struct antk_end
         antk_set_state(antk_record(core, data), ANTK_PLAIN, 0);
 }
 
-static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame, uint32_t data,
-                    const struct ant_request *header, enum style style, struct sent *sent)
+static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32_t frame,
+                    uint32_t data, const struct header *header, enum style style, struct sent *sent)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_core *core = self->core;
@@ -268,14 +280,16 @@ static int submit(struct antk_body *self, struct ant_request *rq, enum style sty
         return rc;
     if (ANTK_RARELY(antk_state_of(antk_record(self->core, frame)) == ANTK_SERVICE))
         return -EBUSY;
-    struct ant_request header = {.function = rq->function,
-                                 .operation = rq->operation,
-                                 .cookie = rq->cookie,
-                                 .data = rq->data,
-                                 .peer = rq->peer,
-                                 .status = rq->status,
-                                 .error = rq->error,
-                                 .flags = rq->flags};
+    struct header header = {
+        .function = rq->function,
+        .operation = rq->operation,
+        .flags = rq->flags,
+        .status = rq->status,
+        .error = rq->error,
+        .cookie = rq->cookie,
+        .data = rq->data,
+        .peer = rq->peer,
+    };
     if (ANTK_RARELY(header.function == 0))
         return -EINVAL;
     uint32_t data;
@@ -294,7 +308,7 @@ static int submit(struct antk_body *self, struct ant_request *rq, enum style sty
     return rc;
 }
 
-int ant_send(struct ant_request *rq)
+ANTK_WHOLE int ant_send(struct ant_request *rq)
 {
     ANTK_ENTER(self);
     if (!self)
@@ -312,7 +326,7 @@ static bool disowned(struct antk_body *self)
 }
 
 /* The wait of a synchronous request ended without its result: what becomes of it? */
-__attribute__((cold)) static int give_up_waiting(struct antk_body *self, const struct sent *sent, int error)
+ANTK_APART static int give_up_waiting(struct antk_body *self, const struct sent *sent, int error)
 {
     struct antk_endpoint *ep = self->endpoint;
     struct antk_record *record = antk_record(self->core, sent->frame);
@@ -341,7 +355,7 @@ static void serve_directly(struct antk_body *self, const struct sent *sent)
     antk_direct_run(self, server, sent->level, antk_view(server->endpoint, sent->frame));
 }
 
-int ant_call(struct ant_request *rq, int64_t timeout_ns)
+ANTK_WHOLE int ant_call(struct ant_request *rq, int64_t timeout_ns)
 {
     ANTK_ENTER(self);
     if (ANTK_RARELY(!self))

@@ -112,7 +112,8 @@ static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool i
     return rc;
 }
 
-int antk_receive(struct antk_body *self, struct ant_message *messages, size_t capacity, int64_t timeout_ns)
+ANTK_WHOLE int antk_receive(struct antk_body *self, struct ant_message *messages, size_t capacity,
+                            int64_t timeout_ns)
 {
     if (ANTK_RARELY(self->own_thread.observed)) {
         antk_observe_end(self);
@@ -168,7 +169,7 @@ int ant_receive_many(struct ant_message *messages, size_t capacity, size_t *coun
 
 /* ---- it is answered ---- */
 
-void antk_drop(struct antk_endpoint *ep, uint32_t frame, uint32_t data)
+ANTK_APART void antk_drop(struct antk_endpoint *ep, uint32_t frame, uint32_t data)
 {
     if (data != ANTK_NO_FRAME)
         antk_area_drop(ep, data);
@@ -233,7 +234,7 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
     return 0;
 }
 
-int ant_reply(struct ant_request *rq, int32_t status)
+ANTK_WHOLE int ant_reply(struct ant_request *rq, int32_t status)
 {
     ANTK_ENTER(self);
     if (ANTK_RARELY(!self || self->candidate))

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag, bool must)
+ANTK_APART int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t tag, bool must)
 {
     struct antk_core *core = ep->core;
     struct antk_record *record = antk_record(core, frame);

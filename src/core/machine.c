@@ -120,19 +120,19 @@ static void unlock_virtually(struct antk_lock *lock)
     lock->machine->locks_held--;
 }
 
-__attribute__((cold, noinline)) static void lock_in_kernel(struct antk_lock *lock)
+ANTK_APART static void lock_in_kernel(struct antk_lock *lock)
 {
     ask_kernel(lock, FUTEX_LOCK_PI_PRIVATE);
     (void)atomic_load_explicit(&lock->word, memory_order_acquire);
 }
 
-__attribute__((cold, noinline)) static void unlock_in_kernel(struct antk_lock *lock)
+ANTK_APART static void unlock_in_kernel(struct antk_lock *lock)
 {
     atomic_fetch_or_explicit(&lock->word, 0, memory_order_release);
     ask_kernel(lock, FUTEX_UNLOCK_PI_PRIVATE);
 }
 
-__attribute__((cold, noinline)) static void lock_first(struct antk_lock *lock)
+ANTK_APART static void lock_first(struct antk_lock *lock)
 {
     thread_id = (uint32_t)gettid();
     if (!change(lock, 0, thread_id, memory_order_acquire))
@@ -268,8 +268,7 @@ void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_l
         antk_unlock(lock);
 }
 
-__attribute__((noinline)) static int park_virtually(struct antk_thread *t, uint64_t deadline_ns,
-                                                    struct antk_wait wait)
+ANTK_APART static int park_virtually(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
 {
     antk_boundary(t->machine);
     t->wait = wait;
@@ -278,7 +277,7 @@ __attribute__((noinline)) static int park_virtually(struct antk_thread *t, uint6
     return rc;
 }
 
-__attribute__((noinline)) static void unpark_virtually(struct antk_machine *m, struct antk_thread *t)
+ANTK_APART static void unpark_virtually(struct antk_machine *m, struct antk_thread *t)
 {
     assert(m->locks_held == 0);
     antk_boundary(m);
@@ -299,7 +298,7 @@ inline void antk_unpark(struct antk_machine *m, struct antk_thread *t)
         antk_real_unpark(t);
 }
 
-uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)
+ANTK_APART uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)
 {
     if (timeout_ns < 0)
         return ANTK_NEVER;

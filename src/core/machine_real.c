@@ -189,7 +189,7 @@ static inline void relax(void)
 }
 
 /* Looks for a permit for a while: with several CPUs, whoever will give it may be running. */
-__attribute__((noinline)) static void look_for_permit(struct antk_thread *t)
+ANTK_APART static void look_for_permit(struct antk_thread *t)
 {
     uint64_t end_ns = real_now(t->machine) + t->machine->spin_ns;
     do {
@@ -210,7 +210,7 @@ static bool is_timed(struct antk_thread *t)
  * While it is watched (a swap waits for it) a thread books the time for which it is blocked, from the start of the watch; and always
  * if it is observed.
  */
-__attribute__((noinline)) static void book_blocked(struct antk_thread *t, uint64_t parked_ns)
+ANTK_APART static void book_blocked(struct antk_thread *t, uint64_t parked_ns)
 {
     uint64_t watched_ns = atomic_load(&t->watched_from_ns), now_ns = real_now(t->machine);
     if (watched_ns)

@@ -4,13 +4,13 @@
  */
 #include "core/core.h"
 
-void antk_observe_begin(struct antk_body *self)
+ANTK_APART void antk_observe_begin(struct antk_body *self)
 {
     self->core->machine->ops->times(self->thread, &self->work_from);
 }
 
 /* Processor time and blocked time, whatever it was booked under: time in which others had the processor does not count. */
-void antk_observe_end(struct antk_body *self)
+ANTK_APART void antk_observe_end(struct antk_body *self)
 {
     uint8_t activity = atomic_load_explicit(&self->thread->activity, memory_order_relaxed);
     struct antk_endpoint *ep = self->endpoint;

@@ -36,8 +36,8 @@ void antk_trace_destroy(struct antk_trace *trace)
     free(trace);
 }
 
-void antk_trace_record(struct antk_core *core, uint32_t process, enum ant_event_kind kind,
-                       int64_t a, int64_t b)
+ANTK_APART void antk_trace_record(struct antk_core *core, uint32_t process,
+                                  enum ant_event_kind kind, int64_t a, int64_t b)
 {
     struct antk_trace *trace = core->trace;
     uint64_t number = atomic_fetch_add_explicit(&trace->next, 1, memory_order_relaxed);

@@ -12,7 +12,7 @@
 #define RETRY_NS (ANT_NS_PER_MS / 2)
 #define RETRIES 200
 
-void antk_watchdog_begin(struct antk_body *self)
+ANTK_APART void antk_watchdog_begin(struct antk_body *self)
 {
     struct antk_core *core = self->core;
     uint64_t now_ns = antk_now(core->machine);

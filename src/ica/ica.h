@@ -20,6 +20,13 @@
 /* A condition that no request meets on its ordinary way: what is done then shall lie apart from that. */
 #define ANTK_RARELY(condition) __builtin_expect((condition) ? 1 : 0, 0)
 
+/*
+ * The public calls of a request's way are compiled as a whole: every call and return, after the kernel has been at work, costs the processor
+ * a look at a table that it has lost (docs/speed.md). What they seldom call is kept out of them.
+ */
+#define ANTK_WHOLE __attribute__((flatten))
+#define ANTK_APART __attribute__((noinline, cold))
+
 #define ANTK_NO_FRAME UINT32_MAX
 #define ANTK_HUGE_PAGES 512u /* pages of one transparent huge page */
 #define ANTK_HUGE_FROM 256u  /* `strict`: areas of this many pages and more take whole huge frames */
