@@ -50,7 +50,8 @@ void antk_fence_heavy(void)
 
 int antk_machine_create(const struct antk_machine_config *config, struct antk_machine **machine)
 {
-    learn_fences();
+    static antk_once_flag learned = ANTK_ONCE; /* a child of fork is registered as its parent was */
+    antk_once(&learned, learn_fences);
     struct antk_machine_config chosen = *config;
     const char *reason = "asked for";
     if (config->kind == ANT_MACHINE_AUTO) {
