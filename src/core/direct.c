@@ -100,6 +100,16 @@ void antk_direct_run(struct antk_body *self, struct antk_body *server, int level
     lend_level(host, self, before); /* whoever ended the server by force may have lowered it */
 }
 
+void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server)
+{
+    struct antk_body *host = server ? antk_host_of(server) : antk_host_of(waiting);
+    if (host == server || host == antk_host_of(waiting))
+        return;
+    int level = antk_body_level(host);
+    if (level >= atomic_load(&waiting->raised_priority))
+        antk_body_raise(waiting, level < ANTK_LEVELS - 1 ? level + 1 : level);
+}
+
 void antk_direct_break(struct antk_body *self)
 {
     while (antk_self != self) {

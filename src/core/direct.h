@@ -21,6 +21,8 @@ bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns);
 bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server, int *level);
 /* Runs the server's callback for a request that is in its service. However that ends, the caller's thread is its own again. */
 void antk_direct_run(struct antk_body *self, struct antk_body *server, int level, struct ant_request *request);
+/* Who waits for a server with a time limit, above its priority, shall be above a client, too, whose thread runs it now. NULL: nobody is waited for. */
+void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server);
 /* The thread leaves its process in the midst of a direct call (pthread_exit): the server that it runs ends. */
 void antk_direct_break(struct antk_body *self);
 

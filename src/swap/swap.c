@@ -19,12 +19,13 @@
  * A dead server makes no steps: the requester goes on with step 6. One that dies before it is at rest lets it do so then, and is dead from there on.
  *
  * From step 3 until it is decided the requester runs above the server's priority, so that its deadlines hold even
- * against a new server that spins. A server that swaps itself is requester and old server in one.
+ * against a new server that spins, or an old one that a client runs. A server that swaps itself is requester and old server in one.
  */
 #include "swap/swap.h"
 
 #include "core/contain.h"
 #include "core/core.h"
+#include "core/direct.h"
 #include "core/function.h"
 #include "core/ipc.h"
 #include "swap/bound.h"
@@ -127,8 +128,7 @@ static int step_2_create(struct antk_swap *s)
     antk_spend(antk_self, ep->core->costs.create_ns);
     antk_lock(&ep->lock);
     int priority = ep->priority;
-    bool old_waits =
-        ep->receiving; /* then the new thread is, as a rule, ready before it: no need to raise it */
+    bool old_waits = ep->receiving; /* then the new thread is, as a rule, ready before it */
     antk_unlock(&ep->lock);
     s->raised_priority = priority + 1;
     return antk_candidate_create(&s->c, priority, old_waits ? 0 : s->raised_priority, ep->stack_bytes,
@@ -170,10 +170,10 @@ static void step_3_notify(struct antk_swap *s)
     bool wake = going_on && old && ep->receiving;
     if (going_on)
         notify_locked(s);
-    if (wake)
-        ep->receiving = false;
+    ep->receiving = ep->receiving && !wake;
     antk_unlock(&ep->lock);
     if (going_on) {
+        antk_direct_outrank(s->c.requester, old);
         spend(s, ANT_SWAP_NOTIFY);
         antk_report_notice_cost(s);
     }
