@@ -268,12 +268,15 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
     struct antk_body *body = take_body(core);
     init_body(body, ep, priority);
     atomic_store(&body->own_thread.priority, priority);
-    int rc = core->machine->ops->adopt(core->machine, &body->own_thread);
+    int rc = antk_contain_give_stack(body);
+    if (rc == 0)
+        rc = core->machine->ops->adopt(core->machine, &body->own_thread);
     if (rc != 0)
         return rc;
     ep->body = body;
     antk_thread_stack(&body->own_frame.stack_high, &body->own_frame.stack_bytes);
     body->frame = body->own_frame;
+    antk_contain_enter_thread(body); /* for servers that it runs in direct calls */
     antk_functions_enter_thread();
     list_body(core, body);
     antk_pin_again(ep);
@@ -287,6 +290,7 @@ void antk_body_disown(struct antk_body *body)
 {
     struct antk_core *core = body->core;
     antk_functions_leave_thread();
+    antk_contain_leave_thread(body);
     antk_self = NULL;
     antk_unpin(body->endpoint);
     unlist_body(core, body, false);

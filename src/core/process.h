@@ -349,7 +349,7 @@ struct antk_body_start {
 /* A new body for an endpoint, which it pins, with a thread of its own. *body is set before the thread runs. -EAGAIN. */
 int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *start,
                     struct antk_body **body);
-/* The calling thread becomes the body of an endpoint (boot). -EAGAIN, or the machine's error. */
+/* The calling thread becomes the body of an endpoint (boot). -EAGAIN, -ENOMEM, or the machine's error. */
 int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **body);
 /* ... and is a thread like any other again. */
 void antk_body_disown(struct antk_body *body);
