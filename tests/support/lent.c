@@ -63,10 +63,11 @@ struct where where_is(ant_pid puppet)
     return where;
 }
 
-static bool rests(ant_pid server)
+bool is_at_rest(ant_pid server)
 {
     struct antk_endpoint *ep = antk_pin(antk_self->core, server);
-    assert_non_null(ep);
+    if (!ep)
+        return false;
     antk_lock(&ep->lock);
     bool receiving = ep->receiving;
     antk_unlock(&ep->lock);
@@ -76,7 +77,7 @@ static bool rests(ant_pid server)
 
 void await_rest(ant_pid server)
 {
-    assert_soon(rests(server));
+    assert_soon(is_at_rest(server));
 }
 
 struct ant_request *begin_call(ant_pid client, uint32_t function, uint32_t operation)

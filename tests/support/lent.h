@@ -31,6 +31,7 @@ int where_am_i(void *arg);
 struct where where_is(ant_pid puppet);
 
 /* The server has nothing to do, and its own thread has come to wait for messages: it can be lent another. */
+bool is_at_rest(ant_pid server);
 void await_rest(ant_pid server);
 /* The puppet begins a call without a time limit; not waited for. */
 struct ant_request *begin_call(ant_pid client, uint32_t function, uint32_t operation);
