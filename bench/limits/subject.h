@@ -34,7 +34,7 @@ struct subject {
     size_t bytes;                                                                  /* of its data; 0: it has none */
     unsigned batch;                                                                /* operations that one sample times together; 0: 1 */
     unsigned rarity;                                                               /* one sample where others take so many, for what is slow; 0: 1 */
-    bool raw;                                                                      /* no look at the clock is in its values: they are no times, or differences of times */
+    bool raw[SUBJECT_VALUES];                                                      /* no look at the clock is in this value: it is no time, or a difference of times */
     void *(*create)(const struct subject *subject, const struct setting *setting); /* NULL: this system has no such thing; errno says why */
     void (*enter)(void *self);                                                     /* before its turn; may be NULL */
     /* Does it once, or `batch` times. values: nanoseconds of all of the batch, between two looks at the clock. */

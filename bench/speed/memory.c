@@ -70,7 +70,7 @@ static void destroy(void *self)
     free(self);
 }
 
-#define MEMORY .rarity = UINT32_MAX, .raw = true, .create = create, .destroy = destroy
+#define MEMORY .rarity = UINT32_MAX, .raw = {true}, .create = create, .destroy = destroy
 static const struct subject memory_page = {.names = {"memory_page"}, .sample = sample_page, MEMORY};
 static const struct subject memory_process = {.names = {"memory_process"}, .sample = sample_process, MEMORY};
 static const struct subject *const subjects[] = {&memory_page, &memory_process, NULL};

@@ -71,7 +71,7 @@ static void keep(struct player *player, const uint64_t *values, double clock_ns)
 
     for (int i = 0; i < SUBJECT_VALUES && player->series[i].name != NULL; i++) {
         struct series *series = &player->series[i];
-        double value = (double)values[i] - (subject->raw ? 0 : clock_ns);
+        double value = (double)values[i] - (subject->raw[i] ? 0 : clock_ns);
         series->values[series->count++] = value / at_least_one(subject->batch);
     }
 }
