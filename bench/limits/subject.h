@@ -49,6 +49,8 @@ extern const struct subject limit_pipe_64, limit_pipe_1m, limit_socketpair_64, l
 extern const struct subject limit_posix_mq_64, limit_zeromq_64, limit_zeromq_1m, limit_nng_64, limit_nng_1m;
 /* What the movers need. */
 extern const struct subject limit_uffd_move_64, limit_uffd_move_1m, limit_mremap_64;
+/* Both in one: a round trip in which what goes along moves. */
+extern const struct subject limit_futex_move_64, limit_futex_move_1m;
 /* What needs one thread. */
 extern const struct subject limit_memcpy_1m, limit_clear_1, limit_clear_256, limit_dlopen;
 /* Thread creation and the hand-overs of a swap. */

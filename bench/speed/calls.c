@@ -113,6 +113,8 @@ static const struct subject call_1m_strict = {.names = {"call_1m_strict"}, .byte
 
 static const struct subject *const strict_subjects[] = {&limit_futex,
                                                         &limit_futex_1m,
+                                                        &limit_futex_move_64,
+                                                        &limit_futex_move_1m,
                                                         &limit_uffd_move_64,
                                                         &limit_uffd_move_1m,
                                                         &limit_memcpy_1m,
@@ -130,7 +132,9 @@ static const struct subject *const strict_subjects[] = {&limit_futex,
 
 static const struct row strict_rows[] = {
     {"call_64_strict", NULL, UNIT_US, {"futex"}, RATIO_AT_MOST, 1.9},
-    {"call_1m_strict", NULL, UNIT_US, {"futex_1m", "uffd_move_1m"}, RATIO_AT_MOST, 1.2},
+    {"call_64_strict_moves", "call_64_strict", UNIT_US, {"futex_move_64"}, JUDGED_NOT, 0},
+    {"call_1m_strict", NULL, UNIT_US, {"futex_move_1m"}, RATIO_AT_MOST, 1.2},
+    {"call_1m_strict_sum", "call_1m_strict", UNIT_US, {"futex_1m", "uffd_move_1m"}, JUDGED_NOT, 0},
     {"call_1m_strict_pipe", "call_1m_strict", UNIT_US, {"pipe_1m"}, TIMES_AT_LEAST, 20},
     {"call_1m_strict_socketpair", "call_1m_strict", UNIT_US, {"socketpair_1m"}, TIMES_AT_LEAST, 12},
     {"pipe_1m", NULL, UNIT_US, {"futex_1m"}, JUDGED_NOT, 0},
