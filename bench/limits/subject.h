@@ -47,6 +47,8 @@ struct subject {
 extern const struct subject limit_futex, limit_futex_1m, limit_futex_equal, limit_pingpong;
 extern const struct subject limit_pipe_64, limit_pipe_1m, limit_socketpair_64, limit_socketpair_1m;
 extern const struct subject limit_posix_mq_64, limit_zeromq_64, limit_zeromq_1m, limit_nng_64, limit_nng_1m;
+/* Many round trips of one pair of threads, and of two on two CPUs. */
+extern const struct subject limit_futex_pairs_1, limit_futex_pairs_2;
 /* What the movers need. */
 extern const struct subject limit_uffd_move_64, limit_uffd_move_1m, limit_mremap_64;
 /* Both in one: a round trip in which what goes along moves. */

@@ -145,7 +145,8 @@ static void fill_in(struct figure *figure, const struct player *players, size_t 
     figure->p99 = in_unit(quantile(ours->values, ours->count, 0.99), row->unit);
     if (limit > 0) {
         figure->limit = in_unit(limit, row->unit);
-        figure->ratio = row->judged == TIMES_AT_LEAST ? limit / median : median / limit;
+        bool faster = row->judged == TIMES_AT_LEAST || row->unit == UNIT_PER_S;
+        figure->ratio = faster ? limit / median : median / limit;
     }
 }
 

@@ -75,7 +75,7 @@ struct figure {
     bool measured; /* what it needs was there */
     unsigned samples;
     double median, p99, limit;
-    double ratio; /* ours / limit, TIMES_AT_LEAST: limit / ours; 0 without a limit */
+    double ratio; /* median / limit; TIMES_AT_LEAST of times: limit / median; 0 without a limit */
 };
 
 /* On what all is measured. */

@@ -16,11 +16,13 @@
  * What is the same on both sides
  * - 64 bytes: the client writes every word of them, the server reads them and writes an answer of 64 bytes, the client reads
  *   it. Peers get and give them by their own calls; where a peer can pass a message on without copying it, it does.
- *   The futex round trip that is the limit of these rows carries nothing at all.
+ *   The futex round trip that is the limit of these rows carries nothing at all. (futex_move_64 moves a page with them.)
  * - 1 MiB: the same with one word of each page, in another cache line each (subject.h says why); so what is measured is the
  *   handing over, to somebody who looks at every page of it. The data goes there and back, also with the peers. Here the
- *   limit, futex_1m, has a shared area that both ends touch in the same way, and the moves of uffd_move_1m are added.
+ *   limits touch the data in the same way: with futex_1m it lies in a shared area, with futex_move_1m it moves.
  * - Clearing: pages that another thread of the same CPU has just written, as those that another process has just freed.
+ * - Rows on two CPUs, and their limits, have the same two; and what runs on both at once also says on standard error if other
+ *   programs wanted a processor (quiet.h).
  * - A swap's floor creates a thread in each sample, whether the core has a warm one or not.
  *
  * `--check` measures everything five times and judges the medians of the five, as one run of a noisy machine proves nothing.

@@ -1,6 +1,7 @@
 /* What must not grow, and what must: a call among 1,000 idle processes; two pairs on two CPUs. */
 #include "idle.h"
 #include "ours.h"
+#include "quiet.h"
 
 #include <stdlib.h>
 
@@ -87,8 +88,10 @@ struct pair {
 };
 
 struct pairs {
+    const char *name;
     struct pair pairs[2];
     unsigned count;
+    struct quiet quiet;
 };
 
 /* The pair that is being opened: whoever starts belongs to it. */
@@ -158,12 +161,20 @@ static void *create_pairs(const struct subject *subject, const struct setting *s
 {
     struct pairs *self = limit_new(sizeof *self);
 
+    self->name = subject->names[0];
     self->count = subject->batch / PAIR_CALLS;
     open_pair(&self->pairs[0], setting->cpu, setting);
     if (self->count > 1) {
         open_pair(&self->pairs[1], setting->other_cpu, setting);
     }
     return self;
+}
+
+static void enter_pairs(void *argument)
+{
+    struct pairs *self = argument;
+
+    quiet_look(&self->quiet);
 }
 
 static void sample_pairs(void *argument, uint64_t *values)
@@ -193,15 +204,20 @@ static void destroy_pairs(void *argument)
     for (unsigned i = 0; i < self->count; i++) {
         close_pair(&self->pairs[i]);
     }
+    quiet_tell(&self->quiet, self->name);
     free(self);
 }
 
-#define PAIRS .rarity = 50, .create = create_pairs, .sample = sample_pairs, .destroy = destroy_pairs
+#define PAIRS                                                                                      \
+    .rarity = 50, .create = create_pairs, .enter = enter_pairs, .sample = sample_pairs,            \
+    .destroy = destroy_pairs
 static const struct subject pairs_1 = {.names = {"pairs_1"}, .batch = PAIR_CALLS, PAIRS};
 static const struct subject pairs_2 = {.names = {"pairs_2"}, .batch = 2 * PAIR_CALLS, PAIRS};
-static const struct subject *const pair_subjects[] = {&pairs_1, &pairs_2, NULL};
+static const struct subject *const pair_subjects[] = {&pairs_1, &pairs_2, &limit_futex_pairs_1,
+                                                      &limit_futex_pairs_2, NULL};
 static const struct row pair_rows[] = {
     {"pairs_2", NULL, UNIT_PER_S, {"pairs_1"}, TIMES_AT_LEAST, 1.8},
+    {"futex_pairs_2", NULL, UNIT_PER_S, {"futex_pairs_1"}, JUDGED_NOT, 0},
 };
 
 /* The first process is above both pairs, so that it has asked both before they begin. */
