@@ -299,7 +299,7 @@ inline void antk_unpark(struct antk_machine *m, struct antk_thread *t)
         antk_real_unpark(t);
 }
 
-ANTK_APART uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)
+inline uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)
 {
     if (timeout_ns < 0)
         return ANTK_NEVER;
