@@ -83,6 +83,10 @@ static void check_result(struct check *c, const struct history_record *r)
     if (!q)
         return;
     q->result = t;
+    c->verdict.direct += t->service.direct > 0;
+    if (t->service.direct > 0 && !q->sent->synchronous)
+        check_violation(c, 0, "request %u of client %u, which did not wait for it, was served on its thread",
+                        t->number, r->actor);
     if (t->at != t->number || t->echo != t->number)
         check_violation(c, 1, "request %u of client %u came back as %u, with the payload of %u",
                         t->at, r->actor, t->number, t->echo);

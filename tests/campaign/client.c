@@ -146,10 +146,10 @@ static void ask_and_go_on(struct client *c, struct slot *s)
 
 static void ask_and_wait(struct client *c, struct slot *s)
 {
-    int64_t timeout_ns =
-        plan_once_in(&c->random, 2) ? ANT_FOREVER : (int64_t)(US * (10 + plan_below(&c->random, 500)));
+    bool patient = plan_once_in(&c->random, 2) || (run.plan->direct && plan_once_in(&c->random, 2));
+    int64_t timeout_ns = patient ? ANT_FOREVER : (int64_t)(US * (10 + plan_below(&c->random, 500)));
     before(ROLE_CLIENT, CALL_CALL, c->number);
-    int rc = ant_call(s->rq, timeout_ns);
+    int rc = call_and_lend(s->rq, timeout_ns, run.plan->client_priority[c->number]);
     if (rc == -ETIMEDOUT || rc == -EDEADLK) {
         record_back(c, s, HISTORY_WITHDRAWN, rc);
         empty(c, s);

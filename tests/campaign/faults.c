@@ -9,10 +9,38 @@
 #include <stdlib.h>
 
 /* What a role holds of the pool while it is exhausted; until after the call. */
-static _Thread_local struct {
+static _Thread_local struct hog {
     void *areas[64];
     uint32_t count;
 } hog;
+
+/* ---- whose thread it is ---- */
+
+static _Thread_local int lent; /* the highest priority of those who call on this thread; 0: nobody does */
+
+int call_and_lend(struct ant_request *rq, int64_t timeout_ns, int priority)
+{
+    struct hog own = hog;
+    int before = lent;
+    hog.count = 0;
+    lent = priority > before ? priority : before;
+    int rc = ant_call(rq, timeout_ns);
+    hog = own;
+    lent = before;
+    return rc;
+}
+
+bool is_lent(void)
+{
+    return lent != 0;
+}
+
+int lent_priority(void)
+{
+    return lent;
+}
+
+/* ---- an exhausted pool ---- */
 
 static void hog_take(void)
 {

@@ -45,7 +45,7 @@ struct history_service {
     uint32_t first_version, reply_version; /* a number of its own for each ant_serve and ant_swap of a run */
     uint32_t first_generation, reply_generation;
     uint32_t attempts; /* how often it was received */
-    uint32_t unused;
+    uint32_t direct;   /* how often on the thread of a client */
 };
 
 /* Of the data area that went along. */
@@ -217,7 +217,7 @@ struct history_verdict {
     uint8_t outcome[HISTORY_STRIKES]; /* enum history_outcome */
     uint8_t party[HISTORY_STRIKES];   /* who died of it; HISTORY_PARTIES: nobody */
     uint8_t step[HISTORY_STRIKES];    /* ... at which step of a swap; 0: at none */
-    uint64_t requests, results, swaps, rollbacks, restarts;
+    uint64_t requests, results, direct, swaps, rollbacks, restarts;
     uint64_t simulated_ns;
     char text[512]; /* what was violated first */
 };

@@ -180,12 +180,22 @@ static void draw_fault(uint64_t *r, const struct plan *p, struct fault *f)
     }
 }
 
+/* From numbers of its own: a run without them is as it was before there were any. */
+static void draw_direct(uint64_t seed, struct plan *p)
+{
+    uint64_t r = plan_mix(~seed);
+    p->direct = plan_once_in(&r, 2);
+    p->plain_has_no_loop = p->direct && !plan_once_in(&r, 3);
+    p->asks_and_waits = p->direct && plan_once_in(&r, 2);
+}
+
 void plan_make(uint64_t seed, struct plan *plan)
 {
     uint64_t r = plan_mix(seed);
     memset(plan, 0, sizeof *plan);
     plan->seed = seed;
     draw_workload(&r, plan);
+    draw_direct(seed, plan);
     plan->fault_count = 12 + plan_below(&r, PLAN_FAULTS - 12);
     for (uint32_t i = 0; i < plan->fault_count; i++)
         draw_fault(&r, plan, &plan->faults[i]);
@@ -238,9 +248,12 @@ static const char *call_name(enum call call)
 
 void plan_print(const struct plan *plan, FILE *out)
 {
-    fprintf(out, "seed %llu: mover %s, %u clients, %u requests each, %u swaps, %u faults\n",
+    fprintf(out, "seed %llu: mover %s, %u clients, %u requests each, %u swaps, %u faults%s%s%s\n",
             (unsigned long long)plan->seed, plan->mover == ANT_MOVER_FLAT ? "flat" : "strict",
-            plan->clients, plan->requests, plan->swaps, plan->fault_count);
+            plan->clients, plan->requests, plan->swaps, plan->fault_count,
+            plan->direct ? ", direct calls" : "",
+            plan->plain_has_no_loop ? ", of the plain server, too" : "",
+            plan->asks_and_waits ? ", within calls" : "");
     for (uint32_t i = 0; i < plan->fault_count; i++) {
         const struct fault *f = &plan->faults[i];
         fprintf(out, "  %-22s %s %s of the %s, occurrence %u", plan_fault_name(f->kind),

@@ -83,6 +83,9 @@ struct plan {
     bool fail_on_death[3];
     uint32_t queue_limit;
     uint32_t pool_pages_taken; /* so that the pool is small */
+    bool direct;               /* direct calls are made */
+    bool plain_has_no_loop;    /* ... of the plain server, too, which has callbacks then */
+    bool asks_and_waits;       /* the asking server calls the driver, and so within a call */
     uint32_t fault_count;
     struct fault faults[PLAN_FAULTS];
 };

@@ -31,9 +31,9 @@ void report_print(const struct totals *t, const uint64_t *blamed, double wall_s)
 {
     print_kinds(t, blamed);
     print_deaths(t);
-    printf("\nruns %llu, requests %llu (results %llu), swaps %llu (of the dead %llu), rolled back %llu\n",
+    printf("\nruns %llu, requests %llu (results %llu, of direct calls %llu), swaps %llu (of the dead %llu), rolled back %llu\n",
            (unsigned long long)t->runs, (unsigned long long)t->requests,
-           (unsigned long long)t->results, (unsigned long long)t->swaps,
+           (unsigned long long)t->results, (unsigned long long)t->direct, (unsigned long long)t->swaps,
            (unsigned long long)t->restarts, (unsigned long long)t->rollbacks);
     printf("faults %llu violations %u simulated %.1f s wall %.1f s\n",
            (unsigned long long)t->faults, t->violations, (double)t->simulated_ns / 1e9, wall_s);

@@ -66,6 +66,7 @@ static int boot(const struct plan *plan)
         .trace_events = run.trace_fd >= 0 ? 1u << 14 : 0,
         .shutdown_timeout_ns = (int64_t)(20 * MS),
         .contain_faults = run.contained = true,
+        .direct_on_virtual = plan->direct,
     };
     int rc = ant_boot(&config);
     if (rc == -ENOTSUP) {

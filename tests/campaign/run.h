@@ -112,6 +112,13 @@ void faults_due(void);
 uint64_t faults_next_ns(void);
 /* Gives back what the calling role has exhausted the pool with; it does so by itself after its next call. */
 void hog_free(void);
+/*
+ * ant_call by a role of that priority, whose thread a server may run on in a direct call: what the thread keeps for its role is put away for so long. The other two
+ * tell the server: does it run on a client's thread? How high is that, then (0: it does not)?
+ */
+int call_and_lend(struct ant_request *rq, int64_t timeout_ns, int priority);
+bool is_lent(void);
+int lent_priority(void);
 
 #define AROUND(role, call, who, result, expression) \
     do {                                            \

@@ -134,6 +134,7 @@ static void begin(struct ant_server *self, struct ant_request *rq)
     s->epoch = state->epoch;
     s->serial = ++state->serial;
     s->attempts++;
+    s->direct += is_lent();
     if (s->first_serial != 0)
         return;
     s->first_epoch = s->epoch;
@@ -208,6 +209,35 @@ static int plain_run(struct ant_server *self)
     }
 }
 
+/* It waits for the driver; a direct call is not made with a limit. */
+static int ask_and_wait(struct ant_server *self, struct ant_request *ask)
+{
+    uint32_t which = which_of(self);
+    before(ROLE_ASKING, CALL_SEND, which);
+    int rc = call_and_lend(ask, ANT_FOREVER, run.plan->server_priority[which]);
+    after(ROLE_ASKING, CALL_SEND, which);
+    return rc != 0 || ask->status != 0 ? -EIO : 0;
+}
+
+static void waiting_request(struct ant_server *self, struct ant_request *rq)
+{
+    struct ant_request *ask;
+    int rc;
+    begin(self, rq);
+    AROUND(ROLE_ASKING, CALL_REQUEST_NEW, which_of(self), rc, ant_request_new(FUNCTION_ID(DRIVER), &ask));
+    if (rc == 0) {
+        *body_of(ask) = (struct body){.cookie = rq->cookie};
+        ask->flags = rq->cookie % 2 ? ANT_REPEATABLE : 0;
+        rc = ask_and_wait(self, ask);
+        int freed;
+        AROUND(ROLE_ASKING, CALL_REQUEST_FREE, which_of(self), freed, ant_request_free(ask));
+        if (freed != 0)
+            record_call("ant_request_free", freed);
+    }
+    compute(self, US);
+    finish(self, rq, rc != 0 ? EIO : 0);
+}
+
 static void asking_request(struct ant_server *self, struct ant_request *rq)
 {
     uint32_t which = which_of(self);
@@ -280,22 +310,29 @@ static void driver_request(struct ant_server *self, struct ant_request *rq)
 
 static const struct ant_transformer transformers[] = {{1, 2, transform}, {2, 1, transform}};
 
+static void (*request_of(uint32_t which))(struct ant_server *self, struct ant_request *rq)
+{
+    if (which == ASKING)
+        return run.plan->asks_and_waits ? waiting_request : asking_request;
+    return which == DRIVER ? driver_request : plain_request;
+}
+
 struct ant_program *server_program(uint32_t which, uint32_t state_version)
 {
     static const char *const names[FUNCTIONS] = {"plain", "asking", "driver"};
     if (run.versions + 1 >= RUN_PROGRAMS)
         return NULL;
     struct ant_program *program = &run.programs[++run.versions];
+    bool loop = which == PLAIN && !run.plan->plain_has_no_loop;
     *program = (struct ant_program){
         .abi = ANT_ABI,
         .version = run.versions,
         .state_version = state_version,
         .name = names[which],
         .start = start,
-        .request = which == ASKING   ? asking_request
-                   : which == DRIVER ? driver_request
-                                     : NULL,
-        .run = which == PLAIN ? plain_run : NULL,
+        .request = loop ? NULL : request_of(which),
+        .run = loop ? plain_run : NULL,
+        .direct = run.plan->direct && !loop,
         .result = which == ASKING ? asking_result : NULL,
         .transformers = transformers,
         .transformer_count = 2,

@@ -6,6 +6,8 @@
 
 int work(uint32_t actor, uint64_t work_ns, int priority)
 {
+    if (lent_priority() > priority)
+        priority = lent_priority();
     uint64_t from_ns = ant_now();
     int rc = ant_work(work_ns);
     record_add(HISTORY_WORKED, actor)->worked =

@@ -61,6 +61,7 @@ void totals_add(struct totals *t, uint64_t seed, const struct history_verdict *v
     atomic_fetch_add(&t->simulated_ns, v->simulated_ns);
     atomic_fetch_add(&t->requests, v->requests);
     atomic_fetch_add(&t->results, v->results);
+    atomic_fetch_add(&t->direct, v->direct);
     atomic_fetch_add(&t->swaps, v->swaps);
     atomic_fetch_add(&t->rollbacks, v->rollbacks);
     atomic_fetch_add(&t->restarts, v->restarts);

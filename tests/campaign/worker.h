@@ -15,7 +15,7 @@
 struct totals {
     _Atomic uint64_t next_run;
     _Atomic uint64_t faults, runs, simulated_ns;
-    _Atomic uint64_t requests, results, swaps, rollbacks, restarts;
+    _Atomic uint64_t requests, results, direct, swaps, rollbacks, restarts;
     _Atomic uint64_t reached[HISTORY_FAULTS], recovered[HISTORY_FAULTS], clean_errors[HISTORY_FAULTS];
     _Atomic uint64_t deaths[HISTORY_PARTIES][HISTORY_STEPS]; /* [0]: while no swap went on */
     _Atomic uint32_t violations;
