@@ -160,7 +160,12 @@ static void a_good_history_breaks_no_promise(void **state)
     assert_int_equal(verdict.violations, 0);
     assert_int_equal(verdict.requests, 3);
     assert_int_equal(verdict.results, 3);
+    assert_int_equal(verdict.direct, 0);
     assert_int_equal(verdict.swaps, 1);
+    w.result[1]->result.service.direct = 1;
+    verdict = judge(&w);
+    assert_string_equal(verdict.text, "");
+    assert_int_equal(verdict.direct, 1);
 }
 
 /* ---- and not ---- */
@@ -200,6 +205,12 @@ static void served_three_times(struct world *w)
 static void repeated_though_not_repeatable(struct world *w)
 {
     w->result[1]->result.service.attempts = 2;
+}
+
+static void served_on_the_thread_of_one_who_did_not_wait(struct world *w)
+{
+    w->result[1]->result.service.direct = 1;
+    w->sent[1]->sent.synchronous = 0;
 }
 
 static void a_count_twice(struct world *w)
@@ -396,6 +407,8 @@ static const struct {
     {"a result of another", a_result_of_another, "promise 1: request 2 of client 0 came back as 1"},
     {"served by nobody", served_by_nobody, "promise 1: request 1 of client 0 has a result, but nobody"},
     {"served three times", served_three_times, "promise 1: request 1 of client 0 was served 3 times"},
+    {"served on the thread of one who did not wait", served_on_the_thread_of_one_who_did_not_wait,
+     "promise 0: request 1 of client 0, which did not wait"},
     {"repeated though not repeatable", repeated_though_not_repeatable,
      "promise 1: request 1 of client 0 was served 2 times"},
     {"a count twice", a_count_twice, "promise 1: two requests have the same count"},

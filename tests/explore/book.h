@@ -19,7 +19,8 @@ struct book {
     struct entry entry[CLIENTS_MAX][REQUESTS_MAX];
     ant_pid server, client[CLIENTS_MAX], swapper[SWAPPERS_MAX];
     bool killed[CLIENTS_MAX];
-    bool stopping; /* the server is being stopped: errors that say so are no surprise */
+    uint32_t direct; /* requests that were served on their client's thread */
+    bool stopping;   /* the server is being stopped: errors that say so are no surprise */
 };
 
 extern struct book book;
@@ -58,10 +59,12 @@ int killer_main(void *unused);
 int canceller_main(void *unused);
 int replacer_main(void *unused);
 
-extern const struct ant_program driver_program;
-/* The server's first program. */
-extern const struct ant_program server_program;
-/* What takes its place, in each way. */
-const struct ant_program *successor_program(enum swap_way way);
+/* --- The programs of a run ------------------------------------------------------------------------------------------ */
+
+/* direct: they permit direct calls, but for one of the successors. */
+void programs_make(bool direct);
+const struct ant_program *driver_program(void);
+/* What the server runs after a swap of that way; SWAP_PLAIN: at first, too. */
+const struct ant_program *server_program(enum swap_way way);
 
 #endif

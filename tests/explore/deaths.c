@@ -45,7 +45,7 @@ int canceller_main(void *unused)
 static bool replace(void)
 {
     struct ant_swap_options options = {.trust_state = true};
-    int rc = ant_swap(FN_SERVER, &server_program, &options, NULL);
+    int rc = ant_swap(FN_SERVER, server_program(SWAP_PLAIN), &options, NULL);
     if (rc == 0)
         return true;
     if (book.stopping && (rc == -ESRCH || rc == -ESHUTDOWN))

@@ -44,7 +44,7 @@ static void swap(enum swap_way way, bool trust)
         .force = way == SWAP_FORCES,
     };
     struct ant_swap_report report = {0};
-    int rc = ant_swap(FN_SERVER, successor_program(way), &options, &report);
+    int rc = ant_swap(FN_SERVER, server_program(way), &options, &report);
     CHECK(is_explained(rc, way), "swap %d: %s", (int)way, ant_strerror(rc));
     if (rc != 0)
         return;

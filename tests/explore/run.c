@@ -152,6 +152,7 @@ static bool boot(const struct schedule *schedule)
         .pct_depth = schedule->depth,
         .pct_steps = schedule->steps,
         .trace_events = schedule->trace_fd >= 0 ? (size_t)1 << 16 : 0,
+        .direct_on_virtual = true,
     };
     int rc = ant_boot(&config);
     CHECK(rc == 0, "no core: %s", ant_strerror(rc));
@@ -168,9 +169,10 @@ void run(const struct scenario *s, const struct schedule *schedule, const char *
             .queue_limit = s->queue_limit, .on_death = s->on_death, .watchdog_ns = s->watchdog_ns};
         struct cast replacer = {.count = 0};
         ant_pid driver = 0, other;
-        int rc = ant_serve(FN_DRIVER, &driver_program, NULL, &driver);
+        programs_make(s->direct);
+        int rc = ant_serve(FN_DRIVER, driver_program(), NULL, &driver);
         CHECK(rc == 0, "no driver: %s", ant_strerror(rc));
-        rc = ant_serve(FN_SERVER, &server_program, &options, &book.server);
+        rc = ant_serve(FN_SERVER, server_program(SWAP_PLAIN), &options, &book.server);
         CHECK(rc == 0, "no server: %s", ant_strerror(rc));
         if (s->mortal)
             enter(&replacer, "replacer", replacer_main, 0, &other);
@@ -191,5 +193,5 @@ void run(const struct scenario *s, const struct schedule *schedule, const char *
               "%llu preemption points: somebody waits for what does not come by itself",
               (unsigned long long)end.pct_points);
     }
-    *outcome = (struct outcome){book.violations, end.pct_threads, end.pct_points};
+    *outcome = (struct outcome){book.violations, end.pct_threads, end.pct_points, book.direct};
 }

@@ -88,7 +88,9 @@ struct scenario {
     struct client_plan client[CLIENTS_MAX];
     struct swapper_plan swapper[SWAPPERS_MAX];
     struct killer_plan killer;
-    bool mortal; /* the server may die; then there is somebody who replaces it */
+    bool mortal;         /* the server may die; then there is somebody who replaces it */
+    bool direct;         /* direct calls are made */
+    bool asks_and_waits; /* the server calls its driver, and so within a call; else it sends, and answers later */
     enum ant_on_death on_death;
     int64_t watchdog_ns;
     uint32_t cancels; /* of swaps, by a process that does nothing else */
@@ -112,6 +114,7 @@ struct outcome {
     uint32_t violations;
     uint32_t threads; /* n */
     uint64_t points;  /* k */
+    uint32_t direct;  /* requests served by direct calls */
 };
 
 /* name: of the run, where violations are told, on standard error. */

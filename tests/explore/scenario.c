@@ -46,6 +46,17 @@ static void draw_deaths(uint64_t *random, struct scenario *s)
             s->mortal |= s->swapper[i].swap[j] == SWAP_FORCES;
 }
 
+/* Half of the scenarios know direct calls; they are not made with a time limit. */
+static void draw_direct(uint64_t *random, struct scenario *s)
+{
+    s->direct = draw_below(random, 2) == 0;
+    s->asks_and_waits = s->direct && draw_below(random, 2) == 0;
+    for (uint32_t i = 0; i < s->clients && s->direct; i++)
+        for (uint32_t j = 0; j < s->client[i].requests; j++)
+            if (s->client[i].request[j].way == WAY_CALL_IN_TIME && draw_below(random, 3) != 0)
+                s->client[i].request[j].way = WAY_CALL;
+}
+
 void scenario_draw(struct scenario *s, uint64_t number)
 {
     uint64_t random = number;
@@ -63,6 +74,7 @@ void scenario_draw(struct scenario *s, uint64_t number)
     s->driver_wait_ns = draw_below(&random, 2) * 3 * ANT_NS_PER_US;
     s->stopper = draw_below(&random, 4) == 0;
     s->bystander = draw_below(&random, 4) == 0;
+    draw_direct(&random, s);
 }
 
 static void print_request(const struct request_plan *plan)
@@ -110,7 +122,8 @@ void scenario_print(const struct scenario *s)
         printf("\n");
     }
     print_deaths(s);
-    printf("driver: %llu ns of work, %llu of waiting; queue limit %u%s%s\n",
+    printf("driver: %llu ns of work, %llu of waiting; queue limit %u%s%s%s%s\n",
            (unsigned long long)s->driver_work_ns, (unsigned long long)s->driver_wait_ns,
-           s->queue_limit, s->stopper ? "; a stopper" : "", s->bystander ? "; a bystander" : "");
+           s->queue_limit, s->stopper ? "; a stopper" : "", s->bystander ? "; a bystander" : "",
+           s->direct ? "; direct calls" : "", s->asks_and_waits ? ", within calls" : "");
 }

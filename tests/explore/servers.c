@@ -18,6 +18,8 @@ struct wide_state {
     uint64_t last[CLIENTS_MAX];
 };
 
+static _Thread_local bool is_a_server_s; /* the thread, its own */
+
 /* ---- serving ---- */
 
 /* again: it was served before, by one that died; those after it may have been, too. */
@@ -63,17 +65,32 @@ static void forward(struct ant_request *rq)
     CHECK(rc == 0, "the driver cannot be asked: %s", ant_strerror(rc));
 }
 
+static void ask(struct ant_request *rq)
+{
+    struct ant_request *asked;
+    int rc = ant_request_new(FN_DRIVER, &asked);
+    CHECK(rc == 0, "no request for the driver: %s", ant_strerror(rc));
+    if (rc != 0)
+        return;
+    rc = ant_call(asked, ANT_FOREVER);
+    CHECK(rc == 0, "the driver does not answer: %s", ant_strerror(rc));
+    rc = ant_request_free(asked);
+    CHECK(rc == 0, "a result cannot be freed: %s", ant_strerror(rc));
+    answer(rq);
+}
+
 static void on_request(struct ant_server *self, struct ant_request *rq)
 {
     struct entry *entry = entry_of(rq->cookie);
     if (!entry)
         return;
     entry->served++;
+    book.direct += !is_a_server_s;
     bool again = entry->served == 2 && book.scenario->mortal && plan_of(rq->cookie)->repeatable;
     CHECK(entry->served == 1 || again, "request %llx is served twice", (unsigned long long)rq->cookie);
     note_order(self, (uint32_t)(rq->cookie >> 8) - 1, (uint32_t)rq->cookie & 0xff, again);
     if (rq->operation == OP_FORWARD) {
-        forward(rq);
+        (book.scenario->asks_and_waits ? ask : forward)(rq);
         return;
     }
     if (rq->operation == OP_WORK)
@@ -103,6 +120,7 @@ static void on_result(struct ant_server *self, struct ant_request *asked)
 
 static int start_plain(struct ant_server *self)
 {
+    is_a_server_s = true;
     CHECK(self->state || self->reason != ANT_START_SWAP, "a successor finds no state");
     CHECK(book.scenario->mortal || self->reason != ANT_START_RESTART, "a death that nobody wanted");
     if (self->state)
@@ -187,41 +205,6 @@ static int narrow(struct ant_server *self, const void *old_state, size_t old_byt
 
 static const struct ant_transformer to_wide[] = {{1, 2, widen}}, to_narrow[] = {{2, 1, narrow}};
 
-#define NARROW(program_start)                                                                      \
-    {                                                                                              \
-        .abi = ANT_ABI, .version = 1, .state_version = 1, .name = "server",                        \
-        .start = (program_start), .request = on_request, .result = on_result,                      \
-        .transformers = to_narrow, .transformer_count = 1,                                         \
-    }
-
-const struct ant_program server_program = NARROW(start_plain);
-
-const struct ant_program *successor_program(enum swap_way way)
-{
-    static const struct ant_program wide = {
-        .abi = ANT_ABI,
-        .version = 2,
-        .state_version = 2,
-        .name = "server",
-        .start = start_plain,
-        .request = on_request,
-        .result = on_result,
-        .transformers = to_wide,
-        .transformer_count = 1,
-    };
-    static const struct ant_program works = NARROW(start_works), fails = NARROW(start_fails),
-                                    asks = NARROW(start_asks_and_fails),
-                                    exits = NARROW(start_exits), hangs = NARROW(start_hangs);
-    static const struct ant_program *const programs[SWAP_WAYS] = {
-        [SWAP_PLAIN] = &server_program,  [SWAP_WORKS] = &works,
-        [SWAP_TRANSFORMS] = &wide,       [SWAP_FAILS] = &fails,
-        [SWAP_ASKS_AND_FAILS] = &asks,   [SWAP_EXITS] = &exits,
-        [SWAP_HANGS] = &hangs,           [SWAP_HURRIES] = &server_program,
-        [SWAP_FORCES] = &server_program,
-    };
-    return programs[way];
-}
-
 /* ---- the driver ---- */
 
 static void drive(struct ant_server *self, struct ant_request *rq)
@@ -235,9 +218,44 @@ static void drive(struct ant_server *self, struct ant_request *rq)
     CHECK(rc == 0, "a driver's reply is refused: %s", ant_strerror(rc));
 }
 
-const struct ant_program driver_program = {
-    .abi = ANT_ABI,
-    .version = 1,
-    .name = "driver",
-    .request = drive,
-};
+/* ---- the programs ---- */
+
+static struct ant_program driver, servers[SWAP_WAYS];
+
+void programs_make(bool direct)
+{
+    static int (*const starts[SWAP_WAYS])(struct ant_server * self) = {
+        [SWAP_WORKS] = start_works,
+        [SWAP_FAILS] = start_fails,
+        [SWAP_ASKS_AND_FAILS] = start_asks_and_fails,
+        [SWAP_EXITS] = start_exits,
+        [SWAP_HANGS] = start_hangs,
+    };
+    driver = (struct ant_program){
+        .abi = ANT_ABI, .version = 1, .name = "driver", .request = drive, .direct = direct};
+    for (int way = 0; way < SWAP_WAYS; way++) {
+        uint32_t version = way == SWAP_TRANSFORMS ? 2 : 1;
+        servers[way] = (struct ant_program){
+            .abi = ANT_ABI,
+            .version = version,
+            .state_version = version,
+            .name = "server",
+            .start = starts[way] ? starts[way] : start_plain,
+            .request = on_request,
+            .result = on_result,
+            .transformers = version == 2 ? to_wide : to_narrow,
+            .transformer_count = 1,
+            .direct = direct && way != SWAP_WORKS,
+        };
+    }
+}
+
+const struct ant_program *driver_program(void)
+{
+    return &driver;
+}
+
+const struct ant_program *server_program(enum swap_way way)
+{
+    return &servers[way];
+}

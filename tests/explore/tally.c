@@ -22,12 +22,14 @@ static void widen(struct depth_tally *d, uint64_t runs, uint32_t threads_least,
 void tally_run(struct tally *tally, uint32_t depth, const struct outcome *o)
 {
     tally->violations += o->violations > 0;
+    tally->direct += o->direct;
     widen(&tally->depth[depth], 1, o->threads, o->threads, o->points, o->points);
 }
 
 void tally_add(struct tally *tally, const struct tally *other)
 {
     tally->violations += other->violations;
+    tally->direct += other->direct;
     for (uint32_t depth = 0; depth <= DEPTH_MAX; depth++) {
         const struct depth_tally *d = &other->depth[depth];
         if (d->runs > 0)
@@ -71,6 +73,7 @@ bool tally_print(const struct tally *tally, double wall_s)
         threads = d->threads_most > threads ? d->threads_most : threads;
         points = d->points_most > points ? d->points_most : points;
     }
+    printf("requests served by direct calls: %" PRIu64 "\n", tally->direct);
     printf("explore runs %" PRIu64 " violations %" PRIu64 " n %u k %" PRIu64
            " d %u bound %.3g wall %.1f s\n",
            runs, tally->violations, threads, points, deepest,

@@ -14,6 +14,7 @@ struct depth_tally {
 
 struct tally {
     uint64_t violations; /* runs with any */
+    uint64_t direct;     /* requests served by direct calls */
     struct depth_tally depth[DEPTH_MAX + 1];
 };
 
