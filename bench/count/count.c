@@ -40,6 +40,8 @@ static const struct ant_program programs[2] = {
     {.abi = ANT_ABI, .version = 1, .name = "one", .request = request},
     {.abi = ANT_ABI, .version = 2, .name = "two", .request = request},
 };
+static const struct ant_program lends = {
+    .abi = ANT_ABI, .version = 1, .name = "lends", .request = request, .direct = true};
 
 /* --- The operations -------------------------------------------------------------------------------------------------- */
 
@@ -120,13 +122,21 @@ static const struct operation {
     void (*once)(void);
     unsigned per_once;
     int server_priority;
+    const struct ant_program *program;
 } operations[] = {
-    {call, 1, PRIORITY + 1},           {call_data, 1, PRIORITY + 1},   {async_1, 1, PRIORITY + 1},
-    {async_64, OUTSTANDING, PRIORITY}, {request_new, 1, PRIORITY + 1}, {alloc_1, 1, PRIORITY + 1},
-    {alloc_256, 1, PRIORITY + 1},      {swap_idle, 1, PRIORITY + 1},
+    {call, 1, PRIORITY + 1, &programs[0]},
+    {call_data, 1, PRIORITY + 1, &programs[0]},
+    {call, 1, PRIORITY, &lends},
+    {async_1, 1, PRIORITY + 1, &programs[0]},
+    {async_64, OUTSTANDING, PRIORITY, &programs[0]},
+    {request_new, 1, PRIORITY + 1, &programs[0]},
+    {alloc_1, 1, PRIORITY + 1, &programs[0]},
+    {alloc_256, 1, PRIORITY + 1, &programs[0]},
+    {swap_idle, 1, PRIORITY + 1, &programs[0]},
 };
-static const char *const names[] = {"call",    "call_data", "async_1",   "async_64", "request_new",
-                                    "alloc_1", "alloc_256", "swap_idle", NULL};
+static const char *const names[] = {"call",      "call_data",   "call_direct", "async_1",
+                                    "async_64",  "request_new", "alloc_1",     "alloc_256",
+                                    "swap_idle", NULL};
 
 static void __attribute__((noinline, noclone)) segment(const struct operation *operation, unsigned times)
 {
@@ -196,9 +206,10 @@ int main(int count, char **values)
                                                    .mover = arguments.mover,
                                                    .pool_bytes = (size_t)8 << 20,
                                                    .max_processes = 8,
+                                                   .direct_on_virtual = true,
                                                    .priority = PRIORITY}));
     struct ant_server_options server = {.priority = arguments.operation->server_priority};
-    must("ant_serve", ant_serve(FN, &programs[0], &server, NULL));
+    must("ant_serve", ant_serve(FN, arguments.operation->program, &server, NULL));
     must("ant_ica_alloc", ant_ica_alloc(1, &data));
     for (unsigned i = 0; i < OUTSTANDING; i++) {
         must("ant_request_new", ant_request_new(FN, &requests[i]));

@@ -15,7 +15,7 @@ limit=2    # per cent
 begin="<!-- BEGIN COUNTS: ./dev bench --count --write -->"
 end="<!-- END COUNTS -->"
 # With strict-mremap valgrind refuses the moves (MREMAP_DONTUNMAP).
-rows=(call.flat call_data.flat async_1.flat async_64.flat request_new.flat alloc_1.flat alloc_256.flat swap_idle.flat
+rows=(call.flat call_data.flat call_direct.flat async_1.flat async_64.flat request_new.flat alloc_1.flat alloc_256.flat swap_idle.flat
     call.strict call_data.strict request_new.strict alloc_1.strict swap_idle.strict
     call_data.copy)
 profiles=(call.flat swap_idle.flat)
