@@ -126,6 +126,4 @@ ANTK_APART void antk_direct_await_end(struct antk_body *self)
     struct antk_wait wait = {"the end of a direct call, process", self->endpoint->index, true};
     while (antk_is_lent(self))
         antk_park(&self->own_thread, ANTK_NEVER, wait);
-    if (self->left)
-        antk_leave(self, self->exit_status);
 }

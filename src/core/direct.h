@@ -26,7 +26,7 @@ void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server);
 /* The thread leaves its process in the midst of a direct call (pthread_exit): the server that it runs ends. */
 void antk_direct_break(struct antk_body *self);
 
-/* The server's own thread, which has been woken: waits until it runs its body again. Does not return if the callback ended the process. */
+/* The server's own thread, which has been woken: waits until it runs its body again. Whether the callback has left the process is seen with the lock only (ipc_serve.c): until that is taken it may be lent again. */
 void antk_direct_await_end(struct antk_body *self);
 /* Whose own thread runs the body: itself, or the client, the outermost of several, that lends its own. */
 static inline struct antk_body *antk_host_of(struct antk_body *body)

@@ -76,10 +76,10 @@ static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_m
         antk_unlock(&ep->lock);
         return 0;
     }
-    if (ANTK_RARELY(atomic_load(&self->flags) != 0)) { /* from here on nobody runs it any more but this thread, which leaves */
-        ep->receiving = false;
+    if (ANTK_RARELY(self->left || atomic_load(&self->flags) != 0)) { /* from here on nobody runs it any more but this thread, which leaves */
+        ep->receiving = ep->receiving && ep->body != self; /* a successor may wait there already */
         antk_unlock(&ep->lock);
-        antk_leave(self, -ESHUTDOWN);
+        antk_leave(self, self->left ? self->exit_status : -ESHUTDOWN);
     }
     struct antk_notice *notice = ep->notice;
     bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed) != 0;
@@ -108,7 +108,8 @@ static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool i
     int rc = -EINTR;
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
         rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle});
-    antk_direct_await_end(self);
+    if (ANTK_RARELY(antk_is_lent(self)))
+        antk_direct_await_end(self);
     return rc;
 }
 

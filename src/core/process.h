@@ -153,7 +153,7 @@ struct antk_body {
     struct antk_last_function last_function; /* its own thread's */
     struct antk_body *client;                /* while it is run by another's thread: whose call that is; that thread's, as are these: */
     uint8_t client_activity;                 /* what the thread was doing before, */
-    bool left;                               /* whether the callback has left its process; read by its own thread after */
+    bool left;                               /* whether the callback has left its process; read by its own thread with the endpoint's lock */
     bool told_of_swap;                       /* its last message was the notice; its own thread's */
     _Atomic bool retired;                    /* replaced, or failed: it does not use its window any more */
 
