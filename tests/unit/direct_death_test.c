@@ -83,6 +83,64 @@ static void killed_in_the_core_it_dies_on_its_client_s_thread(void **state)
     assert_int_equal(info_of(driver).queued_requests, 0);
 }
 
+/* A server that has been killed, and does not know it yet, is not lent: what is asked of it is its successor's. */
+static void who_has_been_killed_is_not_lent(void **state)
+{
+    (void)state;
+    ant_pid client = puppet_create("client", FIXTURE_PRIORITY + 10);
+    puppet_await(client);
+    assert_ok(ant_priority_set(mortal_pid, BELOW));
+    await_rest(mortal_pid);
+    assert_ok(ant_kill(mortal_pid));
+    struct ant_request *rq = begin_call(client, FN, OP_COUNT);
+    await_death(mortal_pid);
+    assert_soon(info_of(mortal_pid).queued_requests == 1);
+    assert_ok(ant_swap(FN, &lent_one_again, NULL, NULL));
+    assert_int_equal(puppet_end(client), 0);
+    assert_int_equal(answer_in(rq)->generation, 2);
+    assert_int_equal(end_call(client, rq), 0);
+}
+
+static int call_once(void *arg)
+{
+    struct ant_request *rq;
+    (void)arg;
+    expect_ok(ant_request_new(FN, &rq));
+    int rc = ant_call(rq, ANT_FOREVER);
+    expect_ok(ant_request_free(rq));
+    return rc;
+}
+
+static int kill_once(void *arg)
+{
+    (void)arg;
+    expect_ok(ant_kill(mortal_pid));
+    return 0;
+}
+
+/* Before the call, in it, on its way back: the kill is not forgotten, and the call has its one result. */
+static void killed_at_any_instant_it_dies(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; fixture_explores(seed, 400); seed++) {
+        struct ant_config config = lent_config();
+        config.pct_depth = seed == 0 ? 0 : 1 + (uint32_t)(seed % 3);
+        config.pct_steps = 120;
+        config.seed = seed;
+        lent_begin(&config, NULL);
+        await_rest(mortal_pid);
+        ant_pid client = spawn("client", 0, call_once, NULL),
+                killer = spawn("killer", 0, kill_once, NULL);
+        assert_int_equal(join(killer), 0);
+        await_death(mortal_pid);
+        assert_ok(ant_swap(FN, &lent_one_again, NULL, NULL));
+        int rc = join(client);
+        assert_true(rc == 0 || rc == -EOWNERDEAD);
+        assert_serves(2, 2);
+        fixture_shutdown();
+    }
+}
+
 static void killed_outside_it_is_dead_at_once_and_its_client_waits_for_the_callback(void **state)
 {
     (void)state;
@@ -426,6 +484,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         lent_test(killed_in_the_core_it_dies_on_its_client_s_thread),
+        lent_test(who_has_been_killed_is_not_lent),
+        bare_mortal_test(killed_at_any_instant_it_dies),
         lent_test(killed_outside_it_is_dead_at_once_and_its_client_waits_for_the_callback),
         bare_mortal_test(its_watchdog_ends_it),
         lent_test(a_swap_by_force_ends_it),
