@@ -49,7 +49,55 @@ static void give_body_back(struct antk_core *core, struct antk_body *body)
     antk_unlock(&core->lock);
 }
 
-/* False: the shutdown waits for nobody any more. */
+/* ---- warm threads: those of ended processes, kept for the next ones ---- */
+
+static struct antk_carrier *take_warm_locked(struct antk_core *core, size_t stack_bytes)
+{
+    struct antk_carrier **link = &core->warm_threads;
+    while (*link && (*link)->stack_bytes != stack_bytes)
+        link = &(*link)->next;
+    struct antk_carrier *carrier = *link;
+    if (carrier) {
+        *link = carrier->next;
+        core->warm_thread_count--;
+    }
+    return carrier;
+}
+
+static void keep_warm_locked(struct antk_core *core, struct antk_thread *thread)
+{
+    if (core->warm_thread_count == core->config.warm_threads)
+        return;
+    struct antk_carrier *carrier = antk_carrier_stay(thread);
+    carrier->next = core->warm_threads;
+    core->warm_threads = carrier;
+    core->warm_thread_count++;
+}
+
+/* Only a thread that has come back the ordinary way: one that was ended by force, or left by a fault, may have been left anyhow. */
+static bool may_be_kept(struct antk_body *body)
+{
+    return body->core->config.warm_threads > 0 && body->returned &&
+           atomic_load(&body->flags) == 0 && atomic_load(&body->death) == 0;
+}
+
+static void end_warm(struct antk_core *core)
+{
+    for (;;) {
+        antk_lock(&core->lock);
+        struct antk_carrier *carrier = core->warm_threads;
+        if (carrier)
+            core->warm_threads = carrier->next;
+        antk_unlock(&core->lock);
+        if (!carrier)
+            return;
+        antk_carrier_end(carrier);
+    }
+}
+
+/* ---- bodies, listed ---- */
+
+/* Gives it a warm thread, if there is one. False: the shutdown waits for nobody any more. */
 static bool list_body(struct antk_core *core, struct antk_body *body)
 {
     antk_lock(&core->lock);
@@ -65,12 +113,13 @@ static bool list_body(struct antk_core *core, struct antk_body *body)
         core->live_bodies->live_prev = body;
     core->live_bodies = body;
     body->listed = true;
+    body->own_thread.carrier = take_warm_locked(core, body->own_frame.stack_bytes);
     antk_unlock(&core->lock);
     return true;
 }
 
-/* Puts it where its thread will be joined, or, if it has none, where it can be used again. Is it detached? */
-static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joinable)
+/* Puts it where its thread will be joined, or, if it has none, where it can be used again. Is it detached? Else its thread may be kept. */
+static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joinable, bool keep)
 {
     antk_lock(&core->lock);
     *(body->live_prev ? &body->live_prev->live_next : &core->live_bodies) = body->live_next;
@@ -78,6 +127,8 @@ static bool unlist_body(struct antk_core *core, struct antk_body *body, bool joi
         body->live_next->live_prev = body->live_prev;
     body->listed = false;
     bool detached = (atomic_load(&body->flags) & ANTK_DETACHED) != 0;
+    if (!detached && keep)
+        keep_warm_locked(core, &body->own_thread);
     if (!detached) {
         struct antk_body **list = joinable ? &core->ended_bodies : &core->free_bodies;
         body->next = *list;
@@ -118,6 +169,7 @@ void antk_bodies_reap_last(struct antk_core *core)
     while ((body = take_ended(core, true, true)) != NULL)
         if (atomic_exchange(&body->launched, true))
             antk_thread_join(&body->own_thread, true);
+    end_warm(core);
 }
 
 static void init_body(struct antk_body *body, struct antk_endpoint *ep, int priority)
@@ -134,6 +186,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->raised_priority, 0);
     atomic_store(&body->lent_level, 0);
     body->exit_status = 0;
+    body->returned = false;
     atomic_store(&body->death, 0);
     atomic_store(&body->busy_since_ns, 0);
     atomic_store(&body->stray, false);
@@ -170,6 +223,7 @@ static int body_main(void *arg)
     if (setjmp(base) == 0)
         self->exit_status = self->entry(self);
     atomic_store(&self->inside, 1);
+    self->returned = true;
     return 0;
 }
 
@@ -193,7 +247,10 @@ static void body_leave(void *arg)
     struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
     antk_unpin(self->endpoint);
     antk_waiters_wake(core, waiters);
-    if (unlist_body(core, self, true)) {
+    bool keep = may_be_kept(self);
+    if (keep)
+        antk_carrier_prepare(&self->own_thread);
+    if (unlist_body(core, self, true, keep)) {
         antk_thread_detach_self(); /* its shutdown has not waited for this thread */
     } else {
         /* From here on this is a thread to be joined, and nothing but: ant_shutdown counts on it. */
@@ -219,6 +276,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     atomic_store(&body->raised_priority, start->raised_priority);
     atomic_store(&body->own_thread.priority, antk_body_level(body)); /* nobody else knows it yet */
     body->own_thread.interruptible = core->config.contain_faults;
+    body->own_thread.held = start->held;
     body->own_frame.stack_bytes = start->stack_bytes;
     body->entry = start->entry;
     body->user_entry = start->user_entry;
@@ -257,7 +315,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
         antk_unlock(&ep->lock);
         antk_unpin(ep);
         if (listed)
-            unlist_body(core, body, false);
+            unlist_body(core, body, false, false);
     }
     return rc;
 }
@@ -293,7 +351,7 @@ void antk_body_disown(struct antk_body *body)
     antk_contain_leave_thread(body);
     antk_self = NULL;
     antk_unpin(body->endpoint);
-    unlist_body(core, body, false);
+    unlist_body(core, body, false, false);
     core->machine->ops->leave(core->machine, &body->own_thread);
 }
 

@@ -26,23 +26,10 @@ void antk_candidate_put(struct antk_candidate *c)
 
 /* ---- on the candidate's thread ---- */
 
-/* From the level at which it was created to its own, unless it has been given up, and its requester hastens it by now. */
-static void come_down(struct antk_candidate *c, struct antk_body *self)
-{
-    struct antk_endpoint *ep = c->endpoint;
-    antk_lock(&ep->lock);
-    bool raised = atomic_load(&self->raised_priority) != 0 && antk_candidate_fate(c) == ANTK_PENDING;
-    atomic_store(&self->raised_priority, 0);
-    if (raised)
-        antk_set_priority_unlock(self->thread, antk_body_level(self), &ep->lock);
-    else
-        antk_unlock(&ep->lock);
-}
-
 static int candidate_main(struct antk_body *self)
 {
     struct antk_candidate *c = self->candidate;
-    come_down(c, self);
+    antk_thread_settle(&self->own_thread);
     for (;;) {
         if (antk_candidate_fate(c) != ANTK_PENDING)
             return 0;
@@ -106,12 +93,12 @@ bool antk_candidate_ended(struct antk_body *self, int status)
 
 /* ---- on the requester's ---- */
 
-int antk_candidate_create(struct antk_candidate *c, int priority, int raised_priority, size_t stack_bytes,
+int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
                           enum ant_start_reason reason, uint32_t function, uint32_t generation)
 {
     struct antk_body_start start = {
         .priority = priority,
-        .raised_priority = raised_priority,
+        .held = true,
         .stack_bytes = stack_bytes,
         .entry = candidate_main,
         .candidate = c,
@@ -122,6 +109,15 @@ int antk_candidate_create(struct antk_candidate *c, int priority, int raised_pri
     if (rc != 0)
         atomic_fetch_sub(&c->refs, 1);
     return rc;
+}
+
+void antk_candidate_release(struct antk_candidate *c, bool first)
+{
+    struct antk_core *core = c->endpoint->core;
+    antk_lock(&core->lock);
+    if (!atomic_load(&c->ended)) /* so its thread exists */
+        antk_thread_release(&c->body->own_thread, first);
+    antk_unlock(&core->lock);
 }
 
 void antk_candidate_go(struct antk_candidate *c)
@@ -240,10 +236,8 @@ static void hasten(struct antk_candidate *c)
 {
     struct antk_core *core = c->endpoint->core;
     antk_lock(&core->lock);
-    antk_lock(&c->endpoint->lock); /* against come_down */
-    if (!atomic_load(&c->ended))   /* so its thread exists */
+    if (!atomic_load(&c->ended)) /* so its thread exists */
         core->machine->ops->set_priority(c->body->thread, atomic_load(&c->requester->thread->priority));
-    antk_unlock(&c->endpoint->lock);
     antk_unlock(&core->lock);
 }
 

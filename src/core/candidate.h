@@ -54,12 +54,11 @@ void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_o
 /* Takes a reference away. */
 void antk_candidate_put(struct antk_candidate *c);
 
-/*
- * Creates its body, which waits for antk_candidate_go. The body has a reference of its own. Until it waits it runs at
- * raised_priority (0: its own): what a new thread has to do first shall be done before its predecessor comes to rest.
- */
-int antk_candidate_create(struct antk_candidate *c, int priority, int raised_priority, size_t stack_bytes,
+/* Creates its body, which waits for antk_candidate_go, and need not run before antk_candidate_release. The body has a reference of its own. */
+int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
                           enum ant_start_reason reason, uint32_t function, uint32_t generation);
+/* Its thread takes its place, at first or only in the end the last of its priority: see antk_thread_release. */
+void antk_candidate_release(struct antk_candidate *c, bool first);
 void antk_candidate_go(struct antk_candidate *c);
 
 static inline enum antk_fate antk_candidate_fate(struct antk_candidate *c)

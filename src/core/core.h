@@ -61,6 +61,8 @@ struct antk_core {
     struct antk_body *free_bodies;
     struct antk_body *ended_bodies; /* their threads are to be joined */
     struct antk_body *live_bodies;
+    struct antk_carrier *warm_threads; /* config.warm_threads at most */
+    uint32_t warm_thread_count;
     bool given_up; /* the shutdown has abandoned what did not end: no body begins any more */
 
     struct antk_core *next; /* all cores, for the fault handler */

@@ -177,86 +177,6 @@ void antk_at_fork(void (*in_child)(void))
     pthread_atfork(NULL, NULL, in_child);
 }
 
-/*
- * A process's thread takes no asynchronous signal, so that the program's signals go to its other threads; SIGURG is left to
- * those that the core itself interrupts, since nobody else in a program is likely to use it, and its default is to be ignored.
- */
-int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *))
-{
-    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    sigset_t blocked;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof synchronous / sizeof *synchronous; i++)
-        sigdelset(&blocked, synchronous[i]);
-    if (t->interruptible)
-        sigdelset(&blocked, SIGURG);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    int rc = pthread_attr_setstacksize(&attributes, stack_bytes);
-    if (rc == 0)
-        rc = pthread_attr_setsigmask_np(&attributes, &blocked);
-    if (rc == 0)
-        rc = pthread_create(&t->pthread, &attributes, body, t);
-    pthread_attr_destroy(&attributes);
-    return -rc;
-}
-
-void antk_thread_run(struct antk_thread *t)
-{
-    pthread_cleanup_push(t->leave, t->arg);
-    t->entry(t->arg);
-    pthread_cleanup_pop(1);
-}
-
-int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes,
-                      int (*entry)(void *arg), void (*leave)(void *arg), void *arg)
-{
-    t->entry = entry;
-    t->leave = leave;
-    t->arg = arg;
-    atomic_store(&t->permit, 0);
-    atomic_store(&t->activity, ANTK_IDLE);
-    atomic_store(&t->watched_from_ns, 0);
-    t->observed = false;
-    return m->ops->start(m, t, stack_bytes);
-}
-
-bool antk_thread_join(struct antk_thread *t, bool wait)
-{
-    /* What happens on `virtual` must not depend on how far the host's thread is. */
-    if (wait || t->machine->kind == ANT_MACHINE_VIRTUAL)
-        return pthread_join(t->pthread, NULL) == 0;
-    return pthread_tryjoin_np(t->pthread, NULL) == 0;
-}
-
-void antk_thread_stack(uintptr_t *high, size_t *bytes)
-{
-    pthread_attr_t attributes;
-    void *low;
-    *bytes = 0; /* not known */
-    *high = (uintptr_t)__builtin_frame_address(0);
-    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-        return;
-    if (pthread_attr_getstack(&attributes, &low, bytes) == 0)
-        *high = (uintptr_t)low + *bytes;
-    pthread_attr_destroy(&attributes);
-}
-
-void antk_thread_interrupt(struct antk_thread *t)
-{
-    pthread_kill(t->pthread, SIGURG);
-}
-
-void antk_thread_detach(struct antk_thread *t)
-{
-    pthread_detach(t->pthread);
-}
-
-void antk_thread_detach_self(void)
-{
-    pthread_detach(pthread_self());
-}
-
 void antk_set_priority_unlock(struct antk_thread *t, int priority, struct antk_lock *lock)
 {
     struct antk_machine *m = t->machine;
@@ -299,10 +219,14 @@ inline void antk_unpark(struct antk_machine *m, struct antk_thread *t)
         antk_real_unpark(t);
 }
 
+uint64_t antk_deadline_from(uint64_t from_ns, int64_t timeout_ns)
+{
+    return timeout_ns < 0 || (uint64_t)timeout_ns >= ANTK_NEVER - from_ns
+               ? ANTK_NEVER
+               : from_ns + (uint64_t)timeout_ns;
+}
+
 inline uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns)
 {
-    if (timeout_ns < 0)
-        return ANTK_NEVER;
-    uint64_t now_ns = antk_now(m);
-    return (uint64_t)timeout_ns >= ANTK_NEVER - now_ns ? ANTK_NEVER : now_ns + (uint64_t)timeout_ns;
+    return timeout_ns < 0 ? ANTK_NEVER : antk_deadline_from(antk_now(m), timeout_ns);
 }

@@ -50,12 +50,39 @@ struct antk_wait {
     bool idle;        /* a server without anything to do: no deadlock is its fault */
 };
 
+/*
+ * A thread of the host's that carries one thread of the core's (below) after the other, if it stays when one has ended. Until it is called for the next it belongs to
+ * whoever let it stay.
+ */
+struct antk_carrier {
+    pthread_t pthread;
+    size_t stack_bytes;
+    uint64_t used_ns;           /* real: its processor time by the end of the processes that it has been */
+    bool stays;                 /* its own */
+    struct antk_thread *thread; /* what it is called for; NULL: to end */
+    _Atomic uint32_t called;    /* futex word */
+    struct antk_carrier *next;  /* whoever let it stay: links them */
+};
+
+/* What is left of a thread that has ended. */
+enum antk_remains {
+    ANTK_TO_JOIN, /* a thread of the host's */
+    ANTK_STAYING, /* its carrier stays, and is still busy with it */
+    ANTK_NOTHING,
+};
+
 /* The machine's part of a process. Type-stable: an unpark that comes after its end does no harm. */
 struct antk_thread {
     _Alignas(64) struct antk_machine *machine;
     pthread_t pthread;
-    _Atomic bool created; /* real: pthread names it; a priority that was set before is put in force by its creator */
-    bool interruptible;   /* set before the start: antk_thread_interrupt may be called */
+    _Atomic bool created;         /* real: pthread names it; a priority that was set before is put in force by its creator */
+    bool interruptible;           /* set before the start: antk_thread_interrupt may be called */
+    bool held;                    /* set before the start: until antk_thread_release */
+    _Atomic bool first;           /* from its release on, until it settles */
+    struct antk_carrier *carrier; /* set before the start: a thread that has stayed; NULL: a new one */
+    size_t stack_bytes;
+    uint64_t used_before_ns;  /* real: its carrier's processor time when it began */
+    _Atomic uint32_t remains; /* enum antk_remains; futex word */
     int (*entry)(void *arg);
     void (*leave)(void *arg);
     void *arg;
@@ -103,7 +130,10 @@ struct antk_lock {
 struct antk_machine_ops {
     int (*adopt)(struct antk_machine *m, struct antk_thread *t); /* boot: the calling thread */
     void (*leave)(struct antk_machine *m, struct antk_thread *t);
-    int (*start)(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes);
+    int (*start)(struct antk_machine *m, struct antk_thread *t);
+    void (*release)(struct antk_thread *t, bool first);
+    void (*begin)(struct antk_thread *t);    /* virtual: a thread's first act */
+    void (*give_way)(struct antk_thread *t); /* itself */
     /* The last act of a thread, after which it may be joined; wakes notify, if that is not NULL. */
     void (*ended)(struct antk_machine *m, struct antk_thread *t, struct antk_thread *notify);
     uint64_t (*now)(struct antk_machine *m);
@@ -146,10 +176,10 @@ struct antk_machine_config {
 int antk_machine_create(const struct antk_machine_config *config, struct antk_machine **machine);
 const char *antk_machine_name(enum ant_machine kind);
 
-/* For the machines: creates t->pthread, to run body(t). -EAGAIN: the host has no thread to give. */
-int antk_pthread_create(struct antk_thread *t, size_t stack_bytes, void *(*body)(void *));
-/* For the machines: what a thread does from its first turn on: its entry, then, also after a pthread_exit in it, its leave. */
-void antk_thread_run(struct antk_thread *t);
+/* For the machines: creates t->pthread, which begins with t. -EAGAIN: the host has no thread to give. */
+int antk_carrier_create(struct antk_thread *t);
+/* For the machines: calls a carrier that has stayed to t, or, NULL, to its end. */
+void antk_carrier_call(struct antk_carrier *carrier, struct antk_thread *t);
 int antk_real_create(const struct antk_machine_config *config, struct antk_machine **machine);
 int antk_virtual_create(const struct antk_machine_config *config, struct antk_machine **machine);
 /*
@@ -214,13 +244,30 @@ static inline uint64_t antk_now(struct antk_machine *m)
 }
 
 /*
- * Starts entry(arg) on a new thread, at the priority in t->priority. However that ends, leave(arg) is run there after it; when that has called ops->ended the
+ * Starts entry(arg) on t->carrier, or on a new thread, at the priority in t->priority. However that ends, leave(arg) is run there after it; when that has called ops->ended the
  * thread is gone, and antk_thread_join may be called. -EAGAIN, -ENOMEM.
  */
 int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes,
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg);
+/*
+ * A thread that is held has been created, but need not run yet: only here it takes its place among the ready ones of its priority, the last. It is known to exist.
+ * first: what every new thread has to do first shall be done before they go on, so it is the first of them until antk_thread_settle; if that is of use:
+ * a thread that has stayed has no such things to do. Its priority is not the highest level then. (On `virtual`, where creating a thread takes no time, it has had the
+ * last place from the start.)
+ */
+void antk_thread_release(struct antk_thread *t, bool first);
+void antk_thread_settle(struct antk_thread *t); /* on the thread */
+
 /* Frees what is left of a thread that has ended. wait: for its very last instructions; else false if they are still ahead. */
 bool antk_thread_join(struct antk_thread *t, bool wait);
+
+/*
+ * Before its leave calls ops->ended the calling thread, t, may be made to stay, if its entry has returned: prepare, then (with the lock that guards the list of those
+ * that have stayed) stay, which returns the carrier to be put there. Taken off the list it can be t->carrier of another thread at once, or is ended.
+ */
+void antk_carrier_prepare(struct antk_thread *t);
+struct antk_carrier *antk_carrier_stay(struct antk_thread *t);
+void antk_carrier_end(struct antk_carrier *carrier);
 
 /* Sends SIGURG to a thread that was started interruptible and is known to exist (it has not been joined or detached). */
 void antk_thread_interrupt(struct antk_thread *t);
@@ -236,7 +283,8 @@ void antk_thread_detach_self(void);
 int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait);
 void antk_unpark(struct antk_machine *m, struct antk_thread *t);
 
-/* The time limit of a call that begins now, as a deadline. */
+/* The time limit of a call that begins now, or of what began then, as a deadline. */
 uint64_t antk_deadline(struct antk_machine *m, int64_t timeout_ns);
+uint64_t antk_deadline_from(uint64_t from_ns, int64_t timeout_ns);
 
 #endif

@@ -118,28 +118,45 @@ static void real_leave(struct antk_machine *base, struct antk_thread *t)
     pthread_sigmask(SIG_SETMASK, &m->old_mask, NULL);
 }
 
-static void *real_main(void *arg)
-{
-    antk_thread_run(arg);
-    return NULL;
-}
-
 /*
- * A thread inherits the CPUs of its creator, and ordinary scheduling (reset on fork). It gets its priority from the creator,
- * who may be far above it: so a new thread never has to win the processor at ordinary priority first.
+ * Who comes to a level from above stands first in it, from below last. Again, if the priority was changed meanwhile: whoever changes it writes it, and
+ * then looks whether the thread is created.
  */
-static int real_start(struct antk_machine *base, struct antk_thread *t, size_t stack_bytes)
+static void put_in_force(struct real_machine *m, struct antk_thread *t, int applied)
 {
-    struct real_machine *m = (struct real_machine *)base;
-    int rc = antk_pthread_create(t, stack_bytes, real_main);
-    if (rc != 0)
-        return rc;
-    atomic_store(&t->created, true);
-    /* Again, if it was changed meanwhile: whoever changes it writes it, and then looks whether the thread is created. */
-    for (int applied = -1; base->kind == ANT_MACHINE_FIFO && applied != atomic_load(&t->priority);) {
+    while (applied != atomic_load(&t->priority)) {
         applied = atomic_load(&t->priority);
         apply_priority(m, t, applied);
     }
+}
+
+static void real_release(struct antk_thread *t, bool first)
+{
+    struct real_machine *m = (struct real_machine *)t->machine;
+    if (m->base.kind == ANT_MACHINE_FIFO) {
+        if (first && !t->carrier) {
+            atomic_store(&t->first, true);
+            apply_priority(m, t, atomic_load(&t->priority) + 1);
+        }
+        put_in_force(m, t, t->carrier ? -1 : ANTK_LEVEL_LOWEST);
+    }
+    if (t->carrier)
+        antk_carrier_call(t->carrier, t);
+}
+
+/*
+ * A new thread inherits the CPUs of its creator, and ordinary scheduling (reset on fork). It gets its priority from the creator,
+ * who may be far above it: so it never has to win the processor at ordinary priority first.
+ */
+static int real_start(struct antk_machine *base, struct antk_thread *t)
+{
+    (void)base;
+    int rc = t->carrier ? 0 : antk_carrier_create(t);
+    if (rc != 0)
+        return rc;
+    atomic_store(&t->created, true);
+    if (!t->held)
+        real_release(t, false);
     return 0;
 }
 
@@ -266,6 +283,12 @@ static void real_set_priority(struct antk_thread *t, int priority)
         apply_priority((struct real_machine *)t->machine, t, priority);
 }
 
+static void real_give_way(struct antk_thread *t)
+{
+    (void)t;
+    sched_yield();
+}
+
 static void real_watch(struct antk_thread *t)
 {
     atomic_store(&t->watched_blocked_ns, 0);
@@ -279,7 +302,8 @@ static void real_times(struct antk_thread *t, struct antk_times *times)
     memset(times, 0, sizeof *times);
     if (pthread_getcpuclockid(t->pthread, &clock) == 0)
         clock_gettime(clock, &now);
-    times->cpu_ns[ANTK_IDLE] = (uint64_t)now.tv_sec * ANT_NS_PER_S + (uint64_t)now.tv_nsec;
+    times->cpu_ns[ANTK_IDLE] =
+        (uint64_t)now.tv_sec * ANT_NS_PER_S + (uint64_t)now.tv_nsec - t->used_before_ns;
     times->blocked_ns = atomic_load(&t->watched_blocked_ns);
     times->observed_blocked_ns = atomic_load(&t->observed_blocked_ns);
 }
@@ -293,6 +317,8 @@ static const struct antk_machine_ops real_ops = {
     .adopt = real_adopt,
     .leave = real_leave,
     .start = real_start,
+    .release = real_release,
+    .give_way = real_give_way,
     .ended = real_ended,
     .now = real_now,
     .work = real_work,

@@ -319,18 +319,15 @@ static void virtual_leave(struct antk_machine *base, struct antk_thread *t)
     pthread_sigmask(SIG_SETMASK, &m->old_mask, NULL);
 }
 
-static void *virtual_main(void *arg)
-{
-    await_baton(arg);
-    antk_thread_run(arg);
-    return NULL;
-}
-
-static int virtual_start(struct antk_machine *base, struct antk_thread *t, size_t stack_bytes)
+static int virtual_start(struct antk_machine *base, struct antk_thread *t)
 {
     struct virtual_machine *m = (struct virtual_machine *)base;
     add_thread(m, t);
-    int rc = antk_pthread_create(t, stack_bytes, virtual_main);
+    int rc = 0;
+    if (t->carrier)
+        antk_carrier_call(t->carrier, t);
+    else
+        rc = antk_carrier_create(t);
     if (rc != 0) {
         remove_thread(m, t);
         return rc;
@@ -338,6 +335,16 @@ static int virtual_start(struct antk_machine *base, struct antk_thread *t, size_
     make_ready(m, t, false);
     preempt(m);
     return 0;
+}
+
+static void virtual_release(struct antk_thread *t, bool first)
+{
+    struct virtual_machine *m = machine_of(t);
+    if (first && t->state == ANTK_READY) {
+        atomic_store(&t->first, true);
+        unmake_ready(m, t);
+        make_ready(m, t, true);
+    }
 }
 
 static void virtual_ended(struct antk_machine *base, struct antk_thread *t, struct antk_thread *notify)
@@ -419,6 +426,13 @@ static void virtual_set_priority(struct antk_thread *t, int priority)
     }
 }
 
+static void virtual_give_way(struct antk_thread *t)
+{
+    struct virtual_machine *m = machine_of(t);
+    make_ready(m, t, false);
+    switch_away(m, t);
+}
+
 static void virtual_watch(struct antk_thread *t)
 {
     (void)t; /* every thread's times are always kept */
@@ -454,10 +468,13 @@ static const struct antk_machine_ops virtual_ops = {
     .adopt = virtual_adopt,
     .leave = virtual_leave,
     .start = virtual_start,
+    .release = virtual_release,
+    .begin = await_baton,
     .ended = virtual_ended,
     .now = virtual_now,
     .work = virtual_work,
     .set_priority = virtual_set_priority,
+    .give_way = virtual_give_way,
     .watch = virtual_watch,
     .times = virtual_times,
     .boundary = virtual_boundary,

@@ -147,6 +147,7 @@ struct antk_body {
     struct antk_frame frame;     /* on the stack of the thread that runs it ... */
     struct antk_frame own_frame; /* ... and on its own thread's */
     int exit_status;
+    bool returned;                           /* its thread has come back from its process, not ended in it; its own thread's */
     void *signal_stack;                      /* its slot's, for faults; NULL: none. See contain.h */
     stack_t former_stack;                    /* its own thread's: what it had for this before */
     struct antk_times work_from;             /* its own thread's: its times when its last message was received, if it is observed */
@@ -339,6 +340,7 @@ bool antk_endpoint_stop(struct antk_endpoint *ep);
 struct antk_body_start {
     int priority;
     int raised_priority; /* until antk_body_raise; 0: not raised */
+    bool held;           /* until antk_candidate_release */
     size_t stack_bytes;
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);

@@ -137,11 +137,11 @@ static const struct antk_candidate_ops fresh_ops = {prepare_fresh, enroll_fresh,
 static int start_candidate(struct antk_candidate *c, uint32_t function, int priority, int64_t timeout_ns)
 {
     struct antk_endpoint *ep = c->endpoint;
-    int rc = antk_candidate_create(c, priority, 0, ep->stack_bytes, ANT_START_FRESH, function, 1);
-    if (rc == 0)
-        rc = antk_function_enter(ep, function, c->body->incarnation, true);
-    else
+    int rc = antk_candidate_create(c, priority, ep->stack_bytes, ANT_START_FRESH, function, 1);
+    if (rc != 0)
         return rc;
+    antk_candidate_release(c, false);
+    rc = antk_function_enter(ep, function, c->body->incarnation, true);
     if (rc != 0) {
         antk_candidate_cancel(c, rc);
     } else {

@@ -18,6 +18,7 @@ struct antk_swap {
     struct antk_notice notice;
     struct antk_body *old;              /* endpoint's lock; NULL: it is dead, or dying */
     bool trust_state;                   /* of a dead server */
+    bool unattended;                    /* the old server makes step 6: the requester is not woken for it */
     bool force;                         /* a server that does not come to rest is ended */
     struct ant_transformer transformer; /* transform is NULL: same state version */
     bool notified;                      /* endpoint's lock: at_notice is taken */
