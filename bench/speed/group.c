@@ -81,6 +81,7 @@ static int boot(const struct group *group, const struct place *place)
                                          .pool_bytes = group->pool_bytes,
                                          .max_processes = group->max_processes,
                                          .stack_bytes = STACK_BYTES,
+                                         .warm_threads = group->warm_threads,
                                          .spin_ns = group->spin_ns,
                                          .priority = group->client_priority,
                                          .cpus = cpus,

@@ -49,6 +49,7 @@ struct group {
     int server_priority;  /* of servers, and of the partners of limits */
     size_t pool_bytes;    /* 0: the library's default; so in all that follow */
     uint32_t max_processes;
+    uint32_t warm_threads;
     int64_t spin_ns;
     unsigned turns;                        /* how often its subjects take turns; 0: TURNS */
     const struct subject *const *subjects; /* NULL ends them */

@@ -22,6 +22,7 @@
 #define POOL_BYTES ((size_t)512 << 20)
 #define EXIT_LOOK_NS 20000u
 #define SWAP_TURNS 20
+#define WARM_THREADS 4
 #define SERVED_MEANWHILE                                                                           \
     10u /* by the old server while the requester is in the kernel, to create a thread */
 
@@ -280,3 +281,27 @@ const struct group group_swap = {.mover = ANT_MOVER_STRICT,
                                  .turns = SWAP_TURNS,
                                  .subjects = subjects,
                                  GROUP_ROWS(rows)};
+
+/* --- With warm threads ---------------------------------------------------------------------------------------------------- */
+
+static const struct subject swap_idle_warm = {.names = {"swap_idle_warm", "blackout_idle_warm"},
+                                              .rarity = 5,
+                                              .create = create_idle,
+                                              .sample = sample,
+                                              .destroy = destroy};
+static const struct subject *const warm_subjects[] = {&limit_swap_floor, &swap_idle_warm, NULL};
+static const struct row warm_rows[] = {
+    {"swap_idle_warm", NULL, UNIT_US, {"swap_floor"}, RATIO_AT_MOST, 0.6},
+    {"blackout_idle_warm", NULL, UNIT_US, {"handover_floor"}, JUDGED_NOT, 0},
+};
+
+const struct group group_swap_warm = {.mover = ANT_MOVER_STRICT,
+                                      .cpus = 1,
+                                      .client_priority = ANT_PRIORITY_MAX,
+                                      .server_priority = LOWER_PRIORITY,
+                                      .pool_bytes = POOL_BYTES,
+                                      .max_processes = 64,
+                                      .warm_threads = WARM_THREADS,
+                                      .turns = SWAP_TURNS,
+                                      .subjects = warm_subjects,
+                                      GROUP_ROWS(warm_rows)};
