@@ -362,7 +362,7 @@ static int max(int a, int b)
     return a > b ? a : b;
 }
 
-static int own_level(struct antk_body *body)
+int antk_own_level(struct antk_body *body)
 {
     return max(atomic_load(&body->base_priority), atomic_load(&body->raised_priority));
 }
@@ -371,7 +371,7 @@ int antk_body_level(struct antk_body *body)
 {
     struct antk_body *host = antk_host_of(body);
     int lent = (int)atomic_load(&host->lent_level);
-    return max(own_level(body), max(own_level(host), lent));
+    return max(antk_own_level(body), max(antk_own_level(host), lent));
 }
 
 void antk_body_raise(struct antk_body *body, int level)

@@ -6,6 +6,7 @@
  * abandoned. A server's endpoint stays and waits for a successor, any other is closed.
  */
 #include "core/core.h"
+#include "core/direct.h"
 
 #include <errno.h>
 
@@ -118,13 +119,16 @@ bool antk_process_bury_dead(struct antk_endpoint *ep)
 
 /* ---- by force ---- */
 
-/* Its process is gone; its thread runs outside the core, and shall not do so at the level of those who live. If it is back by now, it is about to leave at its own. */
+/*
+ * Its process is gone; its thread runs outside the core, and shall not do so at the level of those who live. If it is back by now, it is about to leave at its own. The thread
+ * of a client, which lives, is at that one's level: below, whoever is between would keep it from coming back.
+ */
 static void abandon(struct antk_core *core, struct antk_body *body, uint32_t incarnation)
 {
     antk_lock(&core->lock);
     if (body->listed && body->incarnation == incarnation && atomic_load(&body->inside) == 0) {
         antk_lock(&body->endpoint->lock); /* it may be run by a client's thread, and be about to be given back */
-        core->machine->ops->set_priority(body->thread, ANTK_LEVEL_LOWEST);
+        core->machine->ops->set_priority(body->thread, antk_direct_level_without(body));
         antk_unlock(&body->endpoint->lock);
         if (core->config.contain_faults && core->machine->kind != ANT_MACHINE_VIRTUAL)
             antk_thread_interrupt(body->thread);

@@ -110,6 +110,14 @@ void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server)
         antk_body_raise(waiting, level < ANTK_LEVELS - 1 ? level + 1 : level);
 }
 
+int antk_direct_level_without(struct antk_body *body)
+{
+    if (!antk_is_lent(body))
+        return ANTK_LEVEL_LOWEST;
+    int client = antk_own_level(body->client), host = antk_own_level(antk_host_of(body));
+    return client > host ? client : host;
+}
+
 void antk_direct_break(struct antk_body *self)
 {
     while (antk_self != self) {

@@ -365,6 +365,8 @@ void antk_bodies_reap_last(struct antk_core *core);
  * held, or on that thread.
  */
 int antk_body_level(struct antk_body *body);
+/* Its own part of that. */
+int antk_own_level(struct antk_body *body);
 /* Raises a body to at least this level, so that a time limit of its holds; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
 
