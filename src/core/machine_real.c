@@ -74,15 +74,26 @@ int antk_last_cpu(void)
     return last;
 }
 
-/* glibc hands policy and priority straight to the kernel, so the flag that keeps children ordinary can go along. */
+/*
+ * The kernel's name of a thread, which is part of that of its clock. Whoever gives another a priority above his own may lose the processor in
+ * the middle of it; pthread_setschedparam holds a lock of that thread's then, which inherits no priority, and who needs it next waits for him.
+ */
+static pid_t kernel_id(const struct antk_thread *t)
+{
+    clockid_t clock;
+    return pthread_getcpuclockid(t->pthread, &clock) == 0 ? (pid_t) ~(clock >> 3) : -1;
+}
+
+/* The flag keeps children ordinary. */
 static int apply_priority(struct real_machine *m, struct antk_thread *t, int priority)
 {
     struct sched_param param = {.sched_priority = m->rt_base + priority};
+    int policy = SCHED_FIFO | SCHED_RESET_ON_FORK;
     if (priority == ANTK_LEVEL_LOWEST) {
         param.sched_priority = 0;
-        return pthread_setschedparam(t->pthread, SCHED_OTHER, &param);
+        policy = SCHED_OTHER;
     }
-    return pthread_setschedparam(t->pthread, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
+    return sched_setscheduler(kernel_id(t), policy, &param) != 0 ? errno : 0;
 }
 
 static int real_adopt(struct antk_machine *base, struct antk_thread *t)
@@ -205,10 +216,11 @@ static inline void relax(void)
 #endif
 }
 
-/* Looks for a permit for a while: with several CPUs, whoever will give it may be running. */
-ANTK_APART static void look_for_permit(struct antk_thread *t)
+/* Looks for a permit for a while, not beyond the deadline: with several CPUs, whoever will give it may be running. */
+ANTK_APART static void look_for_permit(struct antk_thread *t, uint64_t deadline_ns)
 {
     uint64_t end_ns = real_now(t->machine) + t->machine->spin_ns;
+    end_ns = deadline_ns < end_ns ? deadline_ns : end_ns;
     do {
         for (int i = 0; i < 16; i++) {
             if (atomic_load_explicit(&t->permit, memory_order_relaxed) == PERMIT_GIVEN)
@@ -239,9 +251,10 @@ ANTK_APART static void book_blocked(struct antk_thread *t, uint64_t parked_ns)
 
 inline int antk_real_park(struct antk_thread *t, uint64_t deadline_ns)
 {
-    uint64_t parked_ns = ANTK_RARELY(is_timed(t)) ? real_now(t->machine) : 0;
     if (ANTK_RARELY(t->machine->spin_ns != 0))
-        look_for_permit(t);
+        look_for_permit(t, deadline_ns);
+    uint64_t parked_ns = ANTK_RARELY(is_timed(t)) ? real_now(t->machine)
+                                                  : 0; /* what came before is processor time */
     int rc = sleep_for_permit(t, deadline_ns);
     if (ANTK_RARELY(is_timed(t)))
         book_blocked(t, parked_ns);
