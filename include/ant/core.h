@@ -65,7 +65,7 @@ struct ant_config {
     int rt_base;                   /* `fifo`: 1 to 38; default ANT_RT_BASE_DEFAULT */
     const int *cpus;               /* `fifo`: the CPUs to run on (borrowed during the call); default: one, the last that the caller may run on */
     size_t cpu_count;              /* how many; at most 64 */
-    int64_t spin_ns;               /* `fifo` on several CPUs, and `other` where there are several: how long a process that waits looks for what it waits for before it sleeps, 1 ms at most: waking a sleeping CPU takes longer than most answers do; default 0: not at all */
+    int64_t spin_ns;               /* `fifo` on several CPUs, and `other` where there are several: how long a process that waits for a result or a message looks for it before it sleeps, 1 ms at most: waking a sleeping CPU takes longer than most answers do; default 0: not at all */
     uint64_t seed;                 /* `virtual`: draws choices among equals; 0: first-in first-out */
     uint32_t pct_depth;            /* `virtual`: explores as on many CPUs, by probabilistic concurrency testing, for bugs of this depth, 100 at most: see docs/machine.md; default 0: not */
     uint32_t pct_steps;            /* ... in a run of so many preemption points; default 1,000 */

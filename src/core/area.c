@@ -67,7 +67,7 @@ int antk_area_new(struct antk_endpoint *ep, size_t pages, uint32_t incarnation, 
     return 0;
 }
 
-ANTK_APART int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
+int antk_area_drop(struct antk_endpoint *ep, uint32_t frame)
 {
     struct antk_core *core = ep->core;
     uint32_t pages = antk_pool_area(core->pool, frame)->pages;

@@ -35,7 +35,8 @@ static int candidate_main(struct antk_body *self)
             return 0;
         if (atomic_load(&c->go))
             break;
-        if (antk_wait_park(self, ANTK_NEVER, (struct antk_wait){"the swap to begin", -1, true}) == -EINTR)
+        if (antk_wait_park(self, ANTK_NEVER,
+                           (struct antk_wait){"the swap to begin", -1, true, false}) == -EINTR)
             return -ESHUTDOWN; /* given up before it began */
     }
     atomic_store(&self->stray, true);
@@ -183,7 +184,7 @@ bool antk_candidate_cancel(struct antk_candidate *c, int error)
 
 void antk_candidate_await_undone(struct antk_candidate *c)
 {
-    struct antk_wait wait = {"a cancelled swap to be undone, process", c->endpoint->index, false};
+    struct antk_wait wait = {"a cancelled swap to be undone, process", c->endpoint->index, false, false};
     while (!atomic_load(&c->undone))
         antk_park(c->requester->thread, ANTK_NEVER, wait);
 }
@@ -193,7 +194,8 @@ int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const ch
     struct antk_body *self = c->requester;
     if (atomic_load(&self->endpoint->stopping))
         return -ESHUTDOWN;
-    int rc = antk_wait_park(self, deadline_ns, (struct antk_wait){what, c->endpoint->index, false});
+    int rc =
+        antk_wait_park(self, deadline_ns, (struct antk_wait){what, c->endpoint->index, false, false});
     return rc == 0 && atomic_load(&self->endpoint->stopping) ? -ESHUTDOWN : rc;
 }
 
@@ -243,7 +245,7 @@ static void hasten(struct antk_candidate *c)
 
 bool antk_candidate_wind_up(struct antk_candidate *c)
 {
-    struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false};
+    struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false, false};
     antk_candidate_await_undone(c);
     if (!c->failed && atomic_load(&c->go) && give_up(c))
         return true;

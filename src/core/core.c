@@ -299,7 +299,7 @@ static bool all_ended(struct antk_core *core)
 
 static void await_all(struct antk_core *core, uint64_t deadline_ns)
 {
-    struct antk_wait wait = {"the end of all processes", -1, false};
+    struct antk_wait wait = {"the end of all processes", -1, false, false};
     uint64_t again_ns = ANTK_NEVER;
     while (!all_ended(core)) { /* each that ends wakes it */
         if (again_ns == ANTK_NEVER || antk_now(core->machine) >= again_ns)

@@ -121,7 +121,7 @@ bool antk_process_bury_dead(struct antk_endpoint *ep)
 
 /*
  * Its process is gone; its thread runs outside the core, and shall not do so at the level of those who live. If it is back by now, it is about to leave at its own. The thread
- * of a client, which lives, is at that one's level: below, whoever is between would keep it from coming back.
+ * of a client, which lives, is at that one's level, if that is above the server's: below, whoever is between would keep it from coming back.
  */
 static void abandon(struct antk_core *core, struct antk_body *body, uint32_t incarnation)
 {

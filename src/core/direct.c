@@ -4,12 +4,33 @@
 /* Of a stack, for the C library's own data at its end, and for what the core itself puts there. */
 #define RESERVE ((size_t)12 << 10)
 
+/*
+ * What the C library has put on a thread's stack above the frame where its process begins, static thread-local variables first of all: the same for every thread that the
+ * core starts. Asked once, by the first of them to make such a call.
+ */
+static size_t bytes_above(const struct antk_body *host)
+{
+    static _Atomic size_t learned;
+    size_t above = atomic_load_explicit(&learned, memory_order_relaxed);
+    if (host == host->core->boot)
+        return 0; /* whose stack is known from end to end */
+    if (ANTK_RARELY(above == 0)) {
+        uintptr_t high;
+        size_t bytes;
+        antk_thread_stack(&high, &bytes);
+        above = high - host->own_frame.stack_high;
+        atomic_store_explicit(&learned, above, memory_order_relaxed);
+    }
+    return above;
+}
+
 /* Not on a stack that the program has made for itself, either: nobody knows that one's end. */
-static bool has_stack_left(const struct antk_body *self)
+static bool has_stack_left(struct antk_body *self)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     size_t left = here - (self->frame.stack_high - self->frame.stack_bytes);
-    return left >= ANT_DIRECT_STACK_BYTES + RESERVE && left <= self->frame.stack_bytes;
+    return left >= ANT_DIRECT_STACK_BYTES + RESERVE + bytes_above(antk_host_of(self)) &&
+           left <= self->frame.stack_bytes;
 }
 
 bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns)
@@ -114,8 +135,9 @@ int antk_direct_level_without(struct antk_body *body)
 {
     if (!antk_is_lent(body))
         return ANTK_LEVEL_LOWEST;
-    int client = antk_own_level(body->client), host = antk_own_level(antk_host_of(body));
-    return client > host ? client : host;
+    int client = antk_own_level(body->client), host = antk_own_level(antk_host_of(body)),
+        server = antk_own_level(body), level = client > host ? client : host;
+    return level > server ? level : server - 1;
 }
 
 void antk_direct_break(struct antk_body *self)
@@ -131,7 +153,7 @@ void antk_direct_break(struct antk_body *self)
 
 ANTK_APART void antk_direct_await_end(struct antk_body *self)
 {
-    struct antk_wait wait = {"the end of a direct call, process", self->endpoint->index, true};
+    struct antk_wait wait = {"the end of a direct call, process", self->endpoint->index, true, false};
     while (antk_is_lent(self))
         antk_park(&self->own_thread, ANTK_NEVER, wait);
 }

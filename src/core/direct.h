@@ -23,7 +23,7 @@ bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *serv
 void antk_direct_run(struct antk_body *self, struct antk_body *server, int level, struct ant_request *request);
 /* Who waits for a server with a time limit, above its priority, shall be above a client, too, whose thread runs it now. NULL: nobody is waited for. */
 void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server);
-/* The level of the thread that runs a body which has been ended by force: that of the client whose thread it is, or the lowest. Endpoint's lock held. */
+/* The level of the thread that runs a body which has been ended by force: that of the client whose thread it is, if that is above the server, else below it, so that a successor can run; or the lowest. Endpoint's lock held. */
 int antk_direct_level_without(struct antk_body *body);
 /* The thread leaves its process in the midst of a direct call (pthread_exit): the server that it runs ends. */
 void antk_direct_break(struct antk_body *self);

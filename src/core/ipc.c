@@ -368,7 +368,7 @@ ANTK_WHOLE int ant_call(struct ant_request *rq, int64_t timeout_ns)
     if (sent.server)
         serve_directly(self, &sent);
     struct antk_record *record = antk_record(self->core, sent.frame);
-    struct antk_wait wait = {"the result of function", sent.function, false};
+    struct antk_wait wait = {"the result of function", sent.function, false, true};
     while (antk_state_of(record) != ANTK_DONE) {
         rc = antk_wait_park(self, deadline_ns, wait);
         if (rc == -EINTR)

@@ -21,11 +21,6 @@ static inline struct ant_request *antk_view(struct antk_endpoint *ep, uint32_t f
     return antk_area_address(&ep->window, frame);
 }
 
-static inline uint32_t antk_frame_of(struct antk_endpoint *ep, const struct ant_request *request)
-{
-    return (uint32_t)(((uintptr_t)request - (uintptr_t)ep->window.base) / ANT_PAGE_BYTES);
-}
-
 static inline void *antk_data_view(struct antk_endpoint *ep, uint32_t data)
 {
     return data == ANTK_NO_FRAME ? NULL : antk_area_address(&ep->window, data);

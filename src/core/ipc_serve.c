@@ -26,6 +26,17 @@ static uint32_t first_result_locked(struct antk_body *self)
     return frame;
 }
 
+/* It is the body's from here on. */
+static void receive(struct antk_body *self, uint32_t frame, enum antk_request_state state,
+                    enum antk_activity activity, enum ant_event_kind event)
+{
+    struct antk_record *record = antk_record(self->core, frame);
+    antk_receive_data(self, record->data);
+    antk_set_state(record, state, state == ANTK_SERVICE ? self->endpoint->index : 0);
+    atomic_store_explicit(&self->own_thread.activity, activity, memory_order_relaxed);
+    antk_trace_add(self->core, self->endpoint->index, event, record->function, (int64_t)record->cookie);
+}
+
 /* Takes results, then requests, as many as there are and there is room for. Endpoint's lock held. */
 static size_t take_locked(struct antk_body *self, struct ant_message *messages, size_t capacity)
 {
@@ -35,31 +46,16 @@ static size_t take_locked(struct antk_body *self, struct ant_message *messages, 
     uint32_t frame;
     while (count < capacity && (frame = first_result_locked(self)) != ANTK_NO_FRAME) {
         antk_queue_unlink(records, &ep->results, frame);
-        antk_set_state(&records[frame], ANTK_HELD, 0);
+        receive(self, frame, ANTK_HELD, ANTK_RESULT_WORK, ANT_EVENT_RESULT);
         messages[count++] = (struct ant_message){ANT_RESULT, antk_view(ep, frame)};
     }
     while (count < capacity && (frame = ep->requests.head) != ANTK_NO_FRAME) {
         antk_queue_unlink(records, &ep->requests, frame);
         antk_queue_push(records, &ep->service, frame);
-        antk_set_state(&records[frame], ANTK_SERVICE, ep->index);
+        receive(self, frame, ANTK_SERVICE, ANTK_REQUEST_WORK, ANT_EVENT_RECEIVE);
         messages[count++] = (struct ant_message){ANT_REQUEST, antk_view(ep, frame)};
     }
     return count;
-}
-
-/* Each is the body's from here on. */
-static void receive(struct antk_body *self, const struct ant_message *messages, size_t count)
-{
-    struct antk_endpoint *ep = self->endpoint;
-    for (size_t i = 0; i < count; i++) {
-        struct antk_record *record = antk_record(self->core, antk_frame_of(ep, messages[i].request));
-        bool request = messages[i].kind == ANT_REQUEST;
-        antk_receive_data(self, record->data);
-        antk_trace_add(self->core, ep->index, request ? ANT_EVENT_RECEIVE : ANT_EVENT_RESULT,
-                       record->function, (int64_t)record->cookie);
-        atomic_store_explicit(&self->own_thread.activity,
-                              request ? ANTK_REQUEST_WORK : ANTK_RESULT_WORK, memory_order_relaxed);
-    }
 }
 
 /*
@@ -90,7 +86,6 @@ static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_m
     if (ANTK_RARELY(notice != NULL))
         notice->seen(notice);
     antk_unlock(&ep->lock);
-    receive(self, messages, count);
     if (ANTK_RARELY(notice || stop))
         messages[count++] = (struct ant_message){notice ? ANT_SWAP : ANT_STOP, NULL};
     if (count > 0)
@@ -107,7 +102,7 @@ static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool i
 {
     int rc = -EINTR;
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
-        rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle});
+        rc = antk_park(&self->own_thread, deadline_ns, (struct antk_wait){"a message", -1, idle, true});
     if (ANTK_RARELY(antk_is_lent(self)))
         antk_direct_await_end(self);
     return rc;

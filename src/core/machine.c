@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,9 +98,12 @@ void antk_lock_init(struct antk_machine *m, struct antk_lock *lock)
 static void ask_kernel(struct antk_lock *lock, int operation)
 {
     while (syscall(SYS_futex, &lock->word, operation, 0, NULL, NULL, 0) != 0) {
-        assert(errno == EINTR || errno == EAGAIN || errno == ENOMEM);
-        if (errno != EINTR)
+        if (errno == EAGAIN || errno == ENOMEM) {
             sched_yield();
+        } else if (errno != EINTR) { /* no kernel that has such locks, or somebody has written there */
+            fprintf(stderr, "ant: the kernel refuses a lock: %s\n", strerror(errno));
+            abort();
+        }
     }
 }
 
@@ -207,8 +211,9 @@ ANTK_APART static void unpark_virtually(struct antk_machine *m, struct antk_thre
 
 inline int antk_park(struct antk_thread *t, uint64_t deadline_ns, struct antk_wait wait)
 {
-    return ANTK_RARELY(t->machine->kind == ANT_MACHINE_VIRTUAL) ? park_virtually(t, deadline_ns, wait)
-                                                                : antk_real_park(t, deadline_ns);
+    return ANTK_RARELY(t->machine->kind == ANT_MACHINE_VIRTUAL)
+               ? park_virtually(t, deadline_ns, wait)
+               : antk_real_park(t, deadline_ns, wait.soon);
 }
 
 inline void antk_unpark(struct antk_machine *m, struct antk_thread *t)

@@ -48,6 +48,7 @@ struct antk_wait {
     const char *what; /* a noun phrase; NULL: it does not wait */
     int64_t object;   /* function id, process index ...; -1: none */
     bool idle;        /* a server without anything to do: no deadlock is its fault */
+    bool soon;        /* it may come soon: with several CPUs, to be looked for before the thread sleeps (spin_ns) */
 };
 
 /*
@@ -186,7 +187,7 @@ int antk_virtual_create(const struct antk_machine_config *config, struct antk_ma
  * To park and to unpark, not in the table of operations: after a system call the processor has forgotten where indirect calls and returns lead, so that each
  * of them costs 10 ns there (docs/speed.md).
  */
-int antk_real_park(struct antk_thread *t, uint64_t deadline_ns);
+int antk_real_park(struct antk_thread *t, uint64_t deadline_ns, bool soon);
 void antk_real_unpark(struct antk_thread *t);
 int antk_virtual_park(struct antk_thread *t, uint64_t deadline_ns);
 void antk_virtual_unpark(struct antk_machine *m, struct antk_thread *t);

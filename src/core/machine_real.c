@@ -249,9 +249,9 @@ ANTK_APART static void book_blocked(struct antk_thread *t, uint64_t parked_ns)
         atomic_fetch_add(&t->observed_blocked_ns, now_ns - parked_ns);
 }
 
-inline int antk_real_park(struct antk_thread *t, uint64_t deadline_ns)
+inline int antk_real_park(struct antk_thread *t, uint64_t deadline_ns, bool soon)
 {
-    if (ANTK_RARELY(t->machine->spin_ns != 0))
+    if (soon && ANTK_RARELY(t->machine->spin_ns != 0))
         look_for_permit(t, deadline_ns);
     uint64_t parked_ns = ANTK_RARELY(is_timed(t)) ? real_now(t->machine)
                                                   : 0; /* what came before is processor time */

@@ -96,7 +96,7 @@ static bool forget_waiter(struct antk_endpoint *ep, struct antk_waiter *waiter)
 static int wait_for_end(struct antk_body *self, struct antk_endpoint *ep, uint64_t deadline_ns, int *status)
 {
     struct antk_waiter waiter = {.body = self};
-    struct antk_wait wait = {"the end of process", ep->index, false};
+    struct antk_wait wait = {"the end of process", ep->index, false, false};
     antk_lock(&ep->lock);
     if (ep->ended_generation == (uint32_t)(antk_endpoint_pid(ep) >> 32)) {
         waiter.status = ep->ended_status;
@@ -228,7 +228,7 @@ int ant_sleep(uint64_t time_ns)
     while (antk_now(self->core->machine) < until_ns) {
         if (atomic_load(&self->stop))
             return -ESHUTDOWN;
-        if (antk_wait_park(self, until_ns, (struct antk_wait){"a time", -1, false}) == -EINTR)
+        if (antk_wait_park(self, until_ns, (struct antk_wait){"a time", -1, false, false}) == -EINTR)
             antk_check(self);
     }
     return 0;

@@ -181,7 +181,7 @@ ANT_NORETURN void antk_leave(struct antk_body *self, int status);
 /* Ends the thread if it has been abandoned or killed. */
 static inline void antk_check(struct antk_body *self)
 {
-    if (ANTK_RARELY(atomic_load_explicit(&self->flags, memory_order_acquire) != 0))
+    if (ANTK_RARELY(atomic_load(&self->flags) != 0))
         antk_leave(self, -ESHUTDOWN);
 }
 

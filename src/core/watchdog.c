@@ -86,7 +86,7 @@ static int watch(struct antk_body *self)
             due_ns = server_due_ns < due_ns ? server_due_ns : due_ns;
         }
         atomic_store(&core->watchdog_due_ns, due_ns);
-        antk_wait_park(self, due_ns, (struct antk_wait){"servers that take too long", -1, true});
+        antk_wait_park(self, due_ns, (struct antk_wait){"servers that take too long", -1, true, false});
     }
     return 0;
 }

@@ -232,7 +232,7 @@ static void step_5_wake_requester(struct antk_swap *s)
 /* Waits until the swap is decided, and the old server told so. */
 static void rest(struct antk_swap *s, struct antk_body *self)
 {
-    struct antk_wait wait = {"the swap that replaces it", s->c.endpoint->index, true};
+    struct antk_wait wait = {"the swap that replaces it", s->c.endpoint->index, true, false};
     while (!atomic_load(&s->released))
         antk_park(self->thread, ANTK_NEVER, wait);
 }
@@ -342,7 +342,7 @@ static void await_enrolment(struct antk_swap *s, int64_t timeout_ns)
     uint64_t now_ns = antk_now(s->c.endpoint->core->machine);
     uint64_t from_ns = s->unattended ? s->report.step_time_ns[ANT_SWAP_START] : now_ns;
     uint64_t deadline_ns = deadline_of(s, from_ns, timeout_ns);
-    struct antk_wait wait = {"the last steps of a swap, process", s->c.endpoint->index, false};
+    struct antk_wait wait = {"the last steps of a swap, process", s->c.endpoint->index, false, false};
     while (antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a new server to start, process");
         if (rc != 0)
