@@ -184,6 +184,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     body->candidate = NULL;
     atomic_store(&body->base_priority, priority);
     atomic_store(&body->raised_priority, 0);
+    atomic_store(&body->runs, body);
     atomic_store(&body->lent_level, 0);
     body->exit_status = 0;
     body->returned = false;
@@ -367,20 +368,42 @@ int antk_own_level(struct antk_body *body)
     return max(atomic_load(&body->base_priority), atomic_load(&body->raised_priority));
 }
 
+/* Of one that has been killed outside the core nobody needs anything more. */
+static int level_of_run(struct antk_body *body)
+{
+    bool over = (atomic_load(&body->flags) & ANTK_KILLED) && atomic_load(&body->inside) == 0;
+    return over ? ANTK_LEVEL_LOWEST : antk_own_level(body);
+}
+
 int antk_body_level(struct antk_body *body)
 {
     struct antk_body *host = antk_host_of(body);
-    int lent = (int)atomic_load(&host->lent_level);
-    return max(antk_own_level(body), max(antk_own_level(host), lent));
+    int level = max(antk_own_level(host), (int)atomic_load(&host->lent_level));
+    return max(level, level_of_run(atomic_load(&host->runs)));
+}
+
+/* And once more, if it has changed meanwhile: whoever changes something writes it, and then looks what follows. On `virtual` nobody comes in between. */
+void antk_body_settle_unlock(struct antk_body *body)
+{
+    struct antk_thread *thread = atomic_load(&body->thread);
+    struct antk_lock *lock = &body->endpoint->lock;
+    if (lock->machine) {
+        antk_set_priority_unlock(thread, antk_body_level(body), lock);
+        return;
+    }
+    for (int level = -1; level != antk_body_level(body);) {
+        level = antk_body_level(body);
+        body->machine->ops->set_priority(thread, level);
+    }
+    antk_unlock(lock);
 }
 
 void antk_body_raise(struct antk_body *body, int level)
 {
     antk_lock(&body->endpoint->lock);
     atomic_store(&body->raised_priority, level);
-    int in_force = antk_body_level(body);
-    if (in_force != atomic_load(&body->thread->priority))
-        antk_set_priority_unlock(body->thread, in_force, &body->endpoint->lock);
+    if (antk_body_level(body) != atomic_load(&body->thread->priority))
+        antk_body_settle_unlock(body);
     else
         antk_unlock(&body->endpoint->lock);
 }

@@ -38,14 +38,13 @@ bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns)
     return timeout_ns < 0 && self->core->direct_calls && !self->candidate && has_stack_left(self);
 }
 
-bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server, int *level)
+bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server)
 {
     struct antk_body *body = server->body;
     if (!server->receiving || !server->program || !server->program->direct ||
         body->own_thread.observed || atomic_load(&body->flags) != 0)
         return false;
     server->receiving = false;
-    *level = antk_body_level(body);
     atomic_store(&body->thread, atomic_load(&self->thread));
     return true;
 }
@@ -88,37 +87,42 @@ static bool call_back(struct antk_body *server, struct ant_request *request)
 }
 
 /*
- * From here on the thread runs this body, and is not below what it needs for those whom it serves. Who changes a priority meanwhile writes it and then looks
- * at that, here it is the other way round (the fence between is theirs: ant_priority_set): so one of the two sees the other's.
+ * From here on the thread runs this body, and has its level. Who changes a priority meanwhile writes it and then looks who is run, here it is the other way round (the
+ * fence between is theirs: ant_priority_set): so one of the two sees what the other has done.
  */
-static void lend_level(struct antk_body *host, struct antk_body *runs, uint32_t lent_level)
+static void run(struct antk_body *host, struct antk_body *body, uint32_t lent_level)
 {
-    struct antk_thread *thread = &host->own_thread;
+    atomic_store_explicit(&host->runs, body, memory_order_release);
     antk_store_light(&host->lent_level, lent_level);
-    while (ANTK_RARELY(atomic_load(&thread->priority) != antk_body_level(runs))) {
+    while (ANTK_RARELY(atomic_load(&host->own_thread.priority) != antk_body_level(host))) {
         antk_lock(&host->endpoint->lock);
-        antk_set_priority_unlock(thread, antk_body_level(runs), &host->endpoint->lock);
+        antk_body_settle_unlock(host);
     }
 }
 
-void antk_direct_run(struct antk_body *self, struct antk_body *server, int level,
-                     struct ant_request *request)
+/* What a client that is a server itself, and run by another, wants for the call; the outermost one's level is looked at as it is. */
+static uint32_t wanted_by(struct antk_body *client, struct antk_body *host, uint32_t before)
+{
+    uint32_t level = client == host ? 0 : (uint32_t)antk_own_level(client);
+    return level > before ? level : before;
+}
+
+void antk_direct_run(struct antk_body *self, struct antk_body *server, struct ant_request *request)
 {
     struct antk_body *host = antk_host_of(self);
     uint32_t before = atomic_load_explicit(&host->lent_level, memory_order_relaxed);
-    lend_level(host, server, (uint32_t)level > before ? (uint32_t)level : before);
     server->client = self;
     server->client_activity = atomic_load_explicit(&host->own_thread.activity, memory_order_relaxed);
     atomic_store_explicit(&host->own_thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
     server->frame = self->frame;
+    run(host, server, wanted_by(self, host, before));
     antk_self = server;
     if (ANTK_RARELY(atomic_load_explicit(&server->endpoint->watchdog_ns, memory_order_relaxed) != 0))
         antk_watchdog_begin(server);
-    bool left = call_back(server, request);
+    server->left = call_back(server, request);
     antk_self = self;
-    server->left = left;
     give_back(server);
-    lend_level(host, self, before); /* whoever ended the server by force may have lowered it */
+    run(host, self, before); /* whoever ended the server by force may have lowered it */
 }
 
 void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server)
@@ -135,8 +139,7 @@ int antk_direct_level_without(struct antk_body *body)
 {
     if (!antk_is_lent(body))
         return ANTK_LEVEL_LOWEST;
-    int client = antk_own_level(body->client), host = antk_own_level(antk_host_of(body)),
-        server = antk_own_level(body), level = client > host ? client : host;
+    int level = antk_body_level(body), server = antk_own_level(body);
     return level > server ? level : server - 1;
 }
 

@@ -17,10 +17,10 @@
 
 /* May the calling process lend its thread, for a synchronous request with this time limit? */
 bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns);
-/* The server waits for messages: may it be run by the caller's thread, and what level must that have? From now on it is. Endpoint's lock held. */
-bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server, int *level);
+/* The server waits for messages: may it be run by the caller's thread? From now on it is. Endpoint's lock held. */
+bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server);
 /* Runs the server's callback for a request that is in its service. However that ends, the caller's thread is its own again. */
-void antk_direct_run(struct antk_body *self, struct antk_body *server, int level, struct ant_request *request);
+void antk_direct_run(struct antk_body *self, struct antk_body *server, struct ant_request *request);
 /* Who waits for a server with a time limit, above its priority, shall be above a client, too, whose thread runs it now. NULL: nobody is waited for. */
 void antk_direct_outrank(struct antk_body *waiting, struct antk_body *server);
 /* The level of the thread that runs a body which has been ended by force: that of the client whose thread it is, if that is above the server, else below it, so that a successor can run; or the lowest. Endpoint's lock held. */

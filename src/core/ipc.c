@@ -145,7 +145,6 @@ struct sent {
     uint32_t function;
     uint64_t tag;             /* while it is queued */
     struct antk_body *server; /* DIRECT: to be run by this thread; NULL: the request is queued */
-    int level;                /* ... at this level */
 };
 
 /* The server's thread waits, and the client's may take its place. Server's lock held. */
@@ -154,7 +153,7 @@ static bool begin_directly_locked(struct antk_body *self, struct antk_endpoint *
 {
     struct antk_core *core = self->core;
     struct antk_record *record = antk_record(core, frame);
-    if (!antk_direct_begin_locked(self, server, &sent->level))
+    if (!antk_direct_begin_locked(self, server))
         return false;
     sent->server = server->body;
     antk_queue_push(core->records, &server->service, frame);
@@ -352,7 +351,7 @@ static void serve_directly(struct antk_body *self, const struct sent *sent)
     antk_receive_data(server, record->data);
     antk_trace_add(self->core, server->endpoint->index, ANT_EVENT_RECEIVE, sent->function,
                    (int64_t)record->cookie);
-    antk_direct_run(self, server, sent->level, antk_view(server->endpoint, sent->frame));
+    antk_direct_run(self, server, antk_view(server->endpoint, sent->frame));
 }
 
 ANTK_WHOLE int ant_call(struct ant_request *rq, int64_t timeout_ns)

@@ -181,7 +181,7 @@ int ant_priority_set(ant_pid pid, int priority)
         atomic_store(&body->base_priority, priority);
         if (self->core->direct_calls)
             antk_fence_heavy(); /* its thread may begin or end a direct call: see direct.c */
-        antk_set_priority_unlock(body->thread, antk_body_level(body), &ep->lock);
+        antk_body_settle_unlock(body);
     } else {
         antk_unlock(&ep->lock);
     }

@@ -137,7 +137,8 @@ struct antk_body {
     _Alignas(64) _Atomic uint32_t inside; /* != 0: its thread is in the core; written by that only. See antk_enter */
     _Atomic int base_priority;            /* its own; written under the endpoint's lock ... */
     _Atomic int raised_priority;          /* ... and what it is raised to for a while; 0: nothing */
-    _Atomic uint32_t lent_level;          /* no lower is its own thread: what it runs in direct calls needs that; 0: it runs nobody else. That thread's; see direct.c */
+    struct antk_body *_Atomic runs;       /* what its own thread runs: itself, or a server in a direct call. That thread's, as is this: */
+    _Atomic uint32_t lent_level;          /* a server that it runs, and that has made a call in its turn, wants this level for that; 0: there is none. See direct.c */
     _Atomic int death;                    /* why it has died: a signal, or a negative errno value; 0: it has not */
     _Atomic uint64_t busy_since_ns;       /* a watched server: when it received its last message; 0: it is through with it */
     struct ant_server server;
@@ -361,12 +362,14 @@ void antk_bodies_reap(struct antk_core *core, bool wait);
 void antk_bodies_reap_last(struct antk_core *core);
 
 /*
- * The level that the thread which runs a body is to have: the body's own, or what it is raised to; in a direct call no less than its client's. Endpoint's lock
- * held, or on that thread.
+ * The level that the thread which runs a body is to have: the body's own, or what it is raised to; in direct calls that of the server that it runs just now, but no less
+ * than a client's. Endpoint's lock held, or on that thread.
  */
 int antk_body_level(struct antk_body *body);
-/* Its own part of that. */
+/* Its own part of that, nobody else considered. */
 int antk_own_level(struct antk_body *body);
+/* Puts that level in force, and gives up the endpoint's lock. */
+void antk_body_settle_unlock(struct antk_body *body);
 /* Raises a body to at least this level, so that a time limit of its holds; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
 
