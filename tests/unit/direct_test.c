@@ -271,8 +271,7 @@ static void what_the_server_s_priority_is_set_to_meanwhile_is_not_the_client_s(v
             ant_pid client = puppet_create("client", own[i]);
             struct ant_request *rq = lend(client);
             assert_ok(ant_priority_set(mortal_pid, set[j]));
-            int level = own[i] > FIXTURE_PRIORITY ? own[i] : FIXTURE_PRIORITY; /* for the call */
-            assert_level(mortal_pid, set[j] > level ? set[j] : level);
+            assert_level(mortal_pid, set[j] > own[i] ? set[j] : own[i]);
             take_back(client, rq);
             assert_level(client, own[i]);
             assert_false(lends(client, FN, mortal_pid, SOON));
@@ -281,6 +280,33 @@ static void what_the_server_s_priority_is_set_to_meanwhile_is_not_the_client_s(v
             puppet_dismiss(client);
         }
     }
+}
+
+static void in_one_call_priorities_may_change_again_and_again(void **state)
+{
+    (void)state;
+    ant_pid client = puppet_create("client", ABOVE), inner = serve(FN_OTHER, &lent_one, NULL);
+    struct ant_request *rq = lend(client);
+    assert_ok(ant_priority_set(mortal_pid, ABOVE + 5));
+    assert_level(mortal_pid, ABOVE + 5);
+    assert_ok(ant_priority_set(client, BELOW));
+    assert_level(mortal_pid, ABOVE + 5);
+    await_rest(inner);
+    struct ant_request *second = begin_call(mortal_pid, FN_OTHER, OP_OBEY);
+    assert_level(inner, ABOVE + 5);
+    assert_ok(ant_priority_set(inner, ABOVE + 7));
+    assert_level(inner, ABOVE + 7);
+    assert_ok(ant_priority_set(mortal_pid, ABOVE + 6)); /* which waits */
+    assert_level(inner, ABOVE + 7);
+    assert_ok(ant_priority_set(client, BELOW + 1));
+    assert_level(inner, ABOVE + 7);
+    puppet_release(inner);
+    assert_int_equal(end_call(mortal_pid, second), 0);
+    assert_level(mortal_pid, ABOVE + 6);
+    assert_ok(ant_priority_set(mortal_pid, BELOW));
+    assert_level(mortal_pid, BELOW + 1); /* its client's */
+    take_back(client, rq);
+    assert_level(client, BELOW + 1);
 }
 
 /* ant_swap and ant_serve raise their callers for a while. */
@@ -528,6 +554,7 @@ int main(void)
         lent_test(a_client_above_stays_there),
         lent_test(what_the_client_s_priority_is_set_to_meanwhile_holds_afterwards),
         lent_test(what_the_server_s_priority_is_set_to_meanwhile_is_not_the_client_s),
+        lent_test(in_one_call_priorities_may_change_again_and_again),
         lent_test(a_callback_that_swaps_or_serves_leaves_the_client_s_priority_alone),
         lent_test(calls_within_calls_run_on_one_thread),
         lent_test(in_a_circle_the_last_call_is_queued),
