@@ -270,45 +270,6 @@ int ant_swap_accept(void)
     return -ECANCELED;
 }
 
-/* When the requester must have seen the next change: within a time limit, and before the deadline of the swap, if it has one. */
-static uint64_t deadline_of(struct antk_swap *s, uint64_t from_ns, int64_t timeout_ns)
-{
-    uint64_t limit_ns = antk_deadline_from(from_ns, timeout_ns);
-    return limit_ns < s->deadline_ns ? limit_ns : s->deadline_ns;
-}
-
-/*
- * The server has not come to rest in time. May it be ended instead? In the midst of a call, it ends after that. Or has it died in time, and
- * whoever ends it will come to say so?
- */
-static bool is_ending(struct antk_swap *s)
-{
-    struct antk_endpoint *ep = s->c.endpoint;
-    bool in_time = antk_now(ep->core->machine) < s->deadline_ns, may = s->force;
-    s->force = false; /* once */
-    if (in_time && may && antk_process_force(ep, -ETIMEDOUT, 0, &s->accepted) == 0)
-        return true;
-    antk_lock(&ep->lock);
-    bool dying = !ep->body && !ep->closed;
-    antk_unlock(&ep->lock);
-    return in_time && dying;
-}
-
-/* The requester's wait for it. */
-static void await_rest(struct antk_swap *s, int64_t timeout_ns)
-{
-    uint64_t deadline_ns = deadline_of(s, antk_now(s->c.endpoint->core->machine), timeout_ns);
-    while (!atomic_load(&s->at_rest) && antk_candidate_fate(&s->c) == ANTK_PENDING) {
-        int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
-        if (rc == 0 || atomic_load(&s->at_rest))
-            continue;
-        if (rc == -ETIMEDOUT && is_ending(s))
-            deadline_ns = s->deadline_ns; /* it is dead, or on its way out of the core */
-        else
-            antk_candidate_cancel(&s->c, rc);
-    }
-}
-
 /* A server that swaps itself is at rest where it stands. */
 static void rest_at_once(struct antk_swap *s)
 {
@@ -335,21 +296,6 @@ static void step_6_start(struct antk_swap *s)
         spend(s, ANT_SWAP_START);
         antk_candidate_go(&s->c);
     }
-}
-
-static void await_enrolment(struct antk_swap *s, int64_t timeout_ns)
-{
-    uint64_t now_ns = antk_now(s->c.endpoint->core->machine);
-    uint64_t from_ns = s->unattended ? s->report.step_time_ns[ANT_SWAP_START] : now_ns;
-    uint64_t deadline_ns = deadline_of(s, from_ns, timeout_ns);
-    struct antk_wait wait = {"the last steps of a swap, process", s->c.endpoint->index, false, false};
-    while (antk_candidate_fate(&s->c) == ANTK_PENDING) {
-        int rc = antk_candidate_park(&s->c, deadline_ns, "a new server to start, process");
-        if (rc != 0)
-            antk_candidate_cancel(&s->c, rc);
-    }
-    while (antk_candidate_fate(&s->c) == ANTK_COMMITTED && !atomic_load(&s->enrolled))
-        antk_park(s->c.requester->thread, ANTK_NEVER, wait);
 }
 
 /* ---- 7: the new server asks the core to register it ---- */
@@ -548,11 +494,11 @@ static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t st
     if (itself && antk_candidate_fate(&s->c) == ANTK_PENDING)
         rest_at_once(s);
     else
-        await_rest(s, quiesce_timeout_ns);
+        antk_swap_await_rest(s, quiesce_timeout_ns);
     if (antk_candidate_fate(&s->c) == ANTK_PENDING && s->report.step_time_ns[ANT_SWAP_START] == 0)
         step_6_start(s);
     if (antk_candidate_fate(&s->c) != ANTK_CANCELLED)
-        await_enrolment(s, start_timeout_ns);
+        antk_swap_await_enrolment(s, start_timeout_ns);
     if (antk_candidate_fate(&s->c) == ANTK_COMMITTED)
         return 0;
     s->report.abandoned = antk_candidate_wind_up(&s->c);

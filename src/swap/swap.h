@@ -56,6 +56,12 @@ static inline struct antk_swap *antk_swap_of_notice(struct antk_notice *notice)
     return caa_container_of(notice, struct antk_swap, notice);
 }
 
+/* wait.c: requester, with time limits; what does not come in time is cancelled, or, an old server, ended if the swap may do that. */
+/* Waits until the old server is at rest, or the swap is decided. */
+void antk_swap_await_rest(struct antk_swap *s, int64_t timeout_ns);
+/* Waits until the new server has done its steps, or the swap is cancelled. */
+void antk_swap_await_enrolment(struct antk_swap *s, int64_t timeout_ns);
+
 /* instead.c; but for the last, with the endpoint's lock held */
 /* Nobody has to come to rest: the server has died. */
 void antk_swap_rest_in_peace_locked(struct antk_swap *s);
