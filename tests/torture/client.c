@@ -316,7 +316,8 @@ static bool client_receive(struct client *client, int64_t timeout_ns)
 
 static void client_call(struct client *client)
 {
-    static const int64_t limits_ns[] = {ANT_FOREVER, ANT_FOREVER, 0, 50000, 400000, 3000000};
+    static const int64_t limits_ns[] = {ANT_FOREVER, ANT_FOREVER, ANT_FOREVER, ANT_FOREVER,
+                                        0,           50000,       400000,      3000000};
     struct slot *slot = client_prepare(client);
 
     if (slot == NULL) {
@@ -324,7 +325,7 @@ static void client_call(struct client *client)
     }
     struct ant_request *rq = slot->rq;
     uint32_t opened = actor_open(&client->actor->section);
-    int error = ant_call(rq, limits_ns[client_below(client, 6)]);
+    int error = ant_call(rq, limits_ns[client_below(client, 8)]);
     actor_close(&client->actor->section, opened);
 
     if (error == 0 || error == -EINPROGRESS || error == -ETIMEDOUT || (error == rq->error)) {

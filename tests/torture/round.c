@@ -81,6 +81,9 @@ static void draw_round(uint64_t seed, enum ant_machine machine, enum ant_mover m
         draw_server(&round_now.driver[i], &random, MODEL_DRIVER_PRIORITY);
     }
     draw_others(&random);
+    if (stress_below(&random, 3) == 0) { /* servers that have nothing to do are asked by direct calls */
+        round_now.clients = 2;
+    }
 }
 
 static int boot(void)

@@ -1,7 +1,7 @@
 /*
  * Servers with state, and the drivers that they ask.
  *
- * A server's state is in one of two layouts, and its programs are of two kinds: with callbacks, or with a loop of their own. What
+ * A server's state is in one of two layouts, and its programs are of three kinds: with callbacks, which permit direct calls or not, or with a loop of their own. What
  * must outlive a generation is in the state; what a generation must do before its first message is in settle().
  */
 #include "torture.h"
@@ -32,7 +32,8 @@ struct state {
 #define MAGIC(layout) (UINT64_C(0x5747a7e0) + (layout))
 _Static_assert(sizeof(struct state) + SHIFT + sizeof(uint64_t) <= ANT_PAGE_BYTES, "a page is enough");
 
-static _Atomic uint64_t stamps; /* the clock of all servers */
+static _Atomic uint64_t stamps;          /* the clock of all servers */
+static _Thread_local bool is_a_server_s; /* the thread, its own */
 
 struct server *server_of(uint32_t function)
 {
@@ -313,6 +314,9 @@ static void answer_without(struct ant_request *rq, const struct order *order, bo
 
 void serve_request(struct ant_server *self, struct ant_request *rq)
 {
+    if (!is_a_server_s) {
+        tally(T_DIRECT);
+    }
     struct order *order = take(rq); /* before the state is looked at: see is_kept */
     struct state *state = state_now(self, rq);
     struct server *server = server_of(self->function);
@@ -381,6 +385,7 @@ static int server_start(struct ant_server *self)
 {
     bool fresh = self->state == NULL && ant_state() == NULL;
 
+    is_a_server_s = true;
     if (self->reason == ANT_START_FRESH) {
         int error = ant_function_add(self->function - FN_SERVER + FN_SECOND);
         STRESS_CHECK(error == 0 || error == -ENOMEM || error == -EEXIST, "ant_function_add: %s",
@@ -424,17 +429,19 @@ static const struct ant_transformer transformers[] = {{1, 2, server_transform}, 
 #define LAYOUT(layout)                                                                             \
     .state_version = (layout), .transformers = transformers, .transformer_count = 2
 
-/* Without containment a transformer that was given up may read a state that has been freed: the first two only. */
+/* Without containment a transformer that was given up may read a state that has been freed: those of the first layout only. */
 static const struct ant_program programs[] = {
     {.abi = ANT_ABI, .version = 1, .name = "server 1", LAYOUT(1), CALLBACKS},
     {.abi = ANT_ABI, .version = 2, .name = "server 2", LAYOUT(1), LOOP},
-    {.abi = ANT_ABI, .version = 3, .name = "server 3", LAYOUT(2), CALLBACKS},
-    {.abi = ANT_ABI, .version = 4, .name = "server 4", LAYOUT(2), LOOP},
+    {.abi = ANT_ABI, .version = 3, .name = "server 3", LAYOUT(1), CALLBACKS, .direct = true},
+    {.abi = ANT_ABI, .version = 4, .name = "server 4", LAYOUT(2), CALLBACKS},
+    {.abi = ANT_ABI, .version = 5, .name = "server 5", LAYOUT(2), LOOP},
+    {.abi = ANT_ABI, .version = 6, .name = "server 6", LAYOUT(2), CALLBACKS, .direct = true},
 };
 
 const struct ant_program *server_program(uint64_t which)
 {
-    return &programs[which % (round_now.contain ? 4 : 2)];
+    return &programs[which % (round_now.contain ? 6 : 3)];
 }
 
 int server_create(uint32_t number)

@@ -42,6 +42,7 @@ static const char *const tally_names[TALLIES] = {
     [T_DROPPED] = "  answered by the core",
     [T_WITHDRAWN] = "  withdrawn",
     [T_TWICE] = "  served again after a death",
+    [T_DIRECT] = "  taken on the thread of a client",
     [T_SWAPS] = "swaps",
     [T_COMMITTED] = "  committed",
     [T_CANCELLED] = "  rolled back: cancelled",

@@ -44,6 +44,7 @@ enum tally {
     T_DROPPED,   /* ... by the core: -EOWNERDEAD, -ESHUTDOWN */
     T_WITHDRAWN, /* ... or taken back: cancelled, or timed out while queued */
     T_TWICE,     /* served again after a death */
+    T_DIRECT,    /* taken on the thread of a client */
     T_SWAPS,     /* calls of ant_swap that were not refused at once */
     T_COMMITTED,
     T_CANCELLED,
