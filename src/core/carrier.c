@@ -9,7 +9,9 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,6 +97,13 @@ struct antk_carrier *antk_carrier_stay(struct antk_thread *t)
 
 /* ---- by others ---- */
 
+/* The C library tells EAGAIN for both: no thread, or no room for its stack. */
+static bool has_room(size_t bytes)
+{
+    void *stack = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return stack != MAP_FAILED && munmap(stack, bytes) == 0;
+}
+
 int antk_carrier_create(struct antk_thread *t)
 {
     sigset_t blocked;
@@ -107,7 +116,7 @@ int antk_carrier_create(struct antk_thread *t)
     if (rc == 0)
         rc = pthread_create(&t->pthread, &attributes, carrier_main, t);
     pthread_attr_destroy(&attributes);
-    return -rc;
+    return rc == EAGAIN && !has_room(t->stack_bytes) ? -ENOMEM : -rc;
 }
 
 void antk_carrier_call(struct antk_carrier *carrier, struct antk_thread *t)
