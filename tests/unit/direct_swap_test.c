@@ -214,6 +214,47 @@ static void the_client_is_swapped_when_its_call_is_over(void **state)
     }
 }
 
+static void a_client_that_is_replaced_by_force_ends_when_its_call_is_over(void **state)
+{
+    (void)state;
+    ant_pid outer = serve(FN_OTHER, &lent_one, NULL), requester = puppet_create("requester", 0);
+    struct ant_swap_report report;
+    struct ant_swap_options options = {.force = true, .quiesce_timeout_ns = A_WHILE};
+    struct ant_request *first = send_to(FN_OTHER, OP_OBEY, 1, 0);
+    pid_t thread = where_is(outer).thread;
+    await_rest(mortal_pid);
+    begin_call(outer, FN, OP_OBEY);
+    assert_int_equal(where_is(mortal_pid).thread, thread);
+    puppet_begin_swap(requester, FN_OTHER, &lent_one_again, &options, &report);
+    assert_ok(ant_sleep(ant_now() + 3 * (uint64_t)A_WHILE)); /* its time is over, and it is to end */
+    assert_false(puppet_is_idle(requester));
+    assert_false(is_dead(outer));
+    assert_int_equal(where_is(mortal_pid).thread, thread);
+    puppet_release(mortal_pid);
+    assert_int_equal(puppet_end(requester), 0);
+    assert_true(report.restarted);
+    assert_adds_up(&report);
+    take_error(first, -EOWNERDEAD);
+    puppet_bury(outer);
+    assert_int_equal(info_of(outer).generation, 2);
+    assert_serves(1, 1);
+}
+
+static void the_callback_cannot_await_the_end_of_its_client(void **state)
+{
+    (void)state;
+    ant_pid client = puppet_create("client", 0);
+    lend(client);
+    assert_error(puppet_wait(mortal_pid, client, A_WHILE, NULL), ETIMEDOUT);
+    assert_error(puppet_stop(mortal_pid, client, A_WHILE, NULL), ETIMEDOUT);
+    assert_ok(puppet_kill(mortal_pid, client));
+    assert_error(puppet_wait(mortal_pid, client, A_WHILE, NULL), ETIMEDOUT);
+    puppet_release(mortal_pid);
+    assert_int_equal(join(client), -EOWNERDEAD);
+    puppet_bury(client);
+    assert_serves(1, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +264,8 @@ int main(void)
         lent_test(the_requester_s_time_limit_holds_against_a_client_above_it),
         lent_test(the_callback_may_swap_its_own_server),
         lent_test(the_client_is_swapped_when_its_call_is_over),
+        lent_test(a_client_that_is_replaced_by_force_ends_when_its_call_is_over),
+        lent_test(the_callback_cannot_await_the_end_of_its_client),
     };
     return cmocka_run_group_tests_name("direct_swap", tests, NULL, NULL);
 }
