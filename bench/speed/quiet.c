@@ -3,6 +3,8 @@
 #include "ours.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define SETTLE_NS ANT_NS_PER_MS
 #define TOLD_FROM 10 /* one look in so many; any machine has something to do now and then */
@@ -11,15 +13,21 @@
 static unsigned ready_threads(void)
 {
     FILE *file = fopen("/proc/loadavg", "re");
-    unsigned ready = 0;
+    char line[128];
+    const char *ready = NULL; /* the fourth word: ready/all */
 
-    if (file != NULL) {
-        if (fscanf(file, "%*s %*s %*s %u", &ready) != 1) {
-            ready = 0;
-        }
-        fclose(file);
+    if (file == NULL) {
+        return 0;
     }
-    return ready;
+    if (fgets(line, sizeof line, file) != NULL) {
+        ready = line;
+    }
+    for (int word = 1; ready != NULL && word < 4; word++) {
+        ready = strchr(ready, ' ');
+        ready = ready != NULL ? ready + 1 : NULL;
+    }
+    fclose(file);
+    return ready != NULL ? (unsigned)strtoul(ready, NULL, 10) : 0;
 }
 
 void quiet_look(struct quiet *quiet)
