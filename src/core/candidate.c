@@ -208,7 +208,7 @@ static bool give_up(struct antk_candidate *c)
     struct antk_core *core = c->endpoint->core;
     antk_lock(&core->lock);
     bool over = c->ending; /* then its body may soon be another process's */
-    uint32_t incarnation = c->body->incarnation;
+    uint32_t incarnation = over ? 0 : c->body->incarnation;
     if (!over) { /* in this order: whoever comes out of ant_work because of stop must find the flag */
         atomic_fetch_or(&c->body->flags, ANTK_ABANDONED);
         antk_fence_heavy();
