@@ -9,6 +9,7 @@
 #include "wrap.h"
 
 #include "core/core.h"
+#include "core/direct.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -125,12 +126,49 @@ static void the_successor_of_the_dead_is_woken(void **state)
     puppet_dismiss(client);
 }
 
+/* On the client's thread, which has left the callback and is itself again, and is about to give the server back. */
+static void hold_giver(const void *lock)
+{
+    struct antk_body *body = atomic_load(&late);
+    if (!body || lock != &body->endpoint->lock || antk_self == body ||
+        !pthread_equal(pthread_self(), atomic_load(&body->thread)->pthread) || !antk_is_lent(body))
+        return;
+    atomic_store(&late, NULL);
+    sem_post(&held);
+    sem_wait(&free_to_go);
+}
+
+/* Who kills it has nobody to wake but the client's thread. */
+static void killed_when_the_callback_is_over_it_dies_all_the_same(void **state)
+{
+    (void)state;
+    ant_pid client = puppet_create("client", 0);
+    struct antk_endpoint *ep = antk_pin(antk_self->core, mortal_pid);
+    assert_non_null(ep);
+    antk_unpin(ep);
+    await_rest(mortal_pid);
+    sem_init(&held, 0, 0);
+    sem_init(&free_to_go, 0, 0);
+    atomic_store(&late, ep->body);
+    wrap_lock_seen(hold_giver);
+    struct ant_request *rq = begin_call(client, FN, OP_COUNT);
+    sem_wait(&held);
+    assert_ok(ant_kill(mortal_pid));
+    assert_false(is_dead(mortal_pid));
+    let_go();
+    await_death(mortal_pid);
+    assert_int_equal(end_call(client, rq), 0);
+    assert_ok(ant_swap(FN, &lent_one_again, NULL, NULL));
+    assert_serves(2, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         lent_test(what_exits_in_a_direct_call_serves_nobody_any_more),
         lent_test(what_replaces_itself_in_a_direct_call_serves_nobody_any_more),
         lent_test(the_successor_of_the_dead_is_woken),
+        lent_test(killed_when_the_callback_is_over_it_dies_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
