@@ -258,10 +258,11 @@ static void a_real_machine_must_have_seen_a_swap(void **state)
     struct ant_swap_options options = {.deadline_ns = SOON};
     struct ant_bound bound;
     struct ant_swap_report report;
-    serve(FN, declares(&timing), &below_requester);
+    const struct ant_program *program = declares(&timing); /* once: a server reads it as long as it lives */
+    serve(FN, program, &below_requester);
     assert_error(ant_swap_bound(FN, &plain, &bound), ENODATA);
     assert_error(ant_swap(FN, &plain, &options, &report), ENODATA);
-    assert_ok(ant_swap(FN, declares(&timing), NULL, &report));
+    assert_ok(ant_swap(FN, program, NULL, &report));
     assert_ok(ant_swap_bound(FN, &plain, &bound));
     assert_true(bound.base_ns >= report.base_ns);
     assert_true(bound.bound_ns >= bound.base_ns + US(20));
