@@ -243,52 +243,70 @@ int ioctl(int file, unsigned long request, ...)
 
 /* --- Free runs ------------------------------------------------------------------------------------------------------ */
 
+enum { BITMAP_MOST = 1000 };
+
+/* Free runs, and what they must say: a flag for each unit. */
+struct bitmap {
+    struct antk_runs runs;
+    uint32_t count;
+    bool free_unit[BITMAP_MOST];
+};
+
+static void bitmap_all_free(struct bitmap *bitmap, uint32_t count)
+{
+    assert_int_equal(antk_runs_init(&bitmap->runs, count), 0);
+    bitmap->count = count;
+    memset(bitmap->free_unit, true, sizeof(bitmap->free_unit));
+}
+
+static void change(struct bitmap *bitmap, uint32_t first, uint32_t length, bool give)
+{
+    (give ? antk_runs_give : antk_runs_take)(&bitmap->runs, first, length);
+    for (uint32_t unit = first; unit < first + length; unit++)
+        bitmap->free_unit[unit] = give;
+}
+
+static void assert_agree(const struct bitmap *bitmap, uint32_t want)
+{
+    uint32_t lowest = ANTK_NO_RUN, highest = ANTK_NO_RUN, best = 0, run = 0;
+    for (uint32_t unit = 0; unit < bitmap->count; unit++) {
+        run = bitmap->free_unit[unit] ? run + 1 : 0;
+        best = run > best ? run : best;
+        if (run >= want) {
+            lowest = lowest == ANTK_NO_RUN ? unit + 1 - want : lowest;
+            highest = unit + 1 - want;
+        }
+    }
+    assert_int_equal(antk_runs_largest(&bitmap->runs), best);
+    assert_int_equal(antk_runs_lowest(&bitmap->runs, want), lowest);
+    assert_int_equal(antk_runs_highest(&bitmap->runs, want), highest);
+}
+
 static void runs_agree_with_a_bitmap(void **state)
 {
     (void)state;
     random_state = 7;
     for (uint32_t count = 1; count < 140; count += 1 + count / 8) {
-        struct antk_runs runs;
-        bool free_unit[140];
-        assert_int_equal(antk_runs_init(&runs, count), 0);
-        memset(free_unit, true, sizeof(free_unit));
+        struct bitmap bitmap;
+        bitmap_all_free(&bitmap, count);
         for (int step = 0; step < 2000; step++) {
             uint32_t first = draw(count), length = draw(count - first) + 1;
-            bool give = draw(2) == 0;
-            (give ? antk_runs_give : antk_runs_take)(&runs, first, length);
-            for (uint32_t unit = first; unit < first + length; unit++)
-                free_unit[unit] = give;
-
-            uint32_t want = draw(count) + 1, lowest = ANTK_NO_RUN, highest = ANTK_NO_RUN, best = 0,
-                     run = 0;
-            for (uint32_t unit = 0; unit < count; unit++) {
-                run = free_unit[unit] ? run + 1 : 0;
-                best = run > best ? run : best;
-                if (run >= want) {
-                    lowest = lowest == ANTK_NO_RUN ? unit + 1 - want : lowest;
-                    highest = unit + 1 - want;
-                }
-            }
-            assert_int_equal(antk_runs_largest(&runs), best);
-            assert_int_equal(antk_runs_lowest(&runs, want), lowest);
-            assert_int_equal(antk_runs_highest(&runs, want), highest);
+            change(&bitmap, first, length, draw(2) == 0);
+            assert_agree(&bitmap, draw(count) + 1);
         }
-        antk_runs_fini(&runs);
+        antk_runs_fini(&bitmap.runs);
     }
 }
 
 static void runs_of_many_words_agree_with_a_bitmap(void **state)
 {
     (void)state;
-    enum { MOST = 1000 };
-    static bool free_unit[MOST];
-    const uint32_t counts[] = {64, 65, 128, 191, 320, 511, 513, MOST};
+    const uint32_t counts[] = {64, 65, 128, 191, 320, 511, 513, BITMAP_MOST};
     random_state = 8;
     for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-        struct antk_runs runs;
+        struct bitmap bitmap;
         uint32_t count = counts[i];
-        assert_int_equal(antk_runs_init(&runs, count), 0);
-        memset(free_unit, true, sizeof(free_unit));
+        bitmap_all_free(&bitmap, count);
         for (int step = 0; step < 4000; step++) {
             /* Mostly short ones, which leave words mixed; now and then whole words, and all of it. */
             uint32_t first = draw(count), left = count - first, length = draw(3) + 1;
@@ -296,27 +314,10 @@ static void runs_of_many_words_agree_with_a_bitmap(void **state)
                 length = draw(130) + 1;
             if (draw(500) == 0)
                 first = 0, length = left = count;
-            length = length < left ? length : left;
-            bool give = draw(2) == 0;
-            (give ? antk_runs_give : antk_runs_take)(&runs, first, length);
-            for (uint32_t unit = first; unit < first + length; unit++)
-                free_unit[unit] = give;
-
-            uint32_t want = draw(4) == 0 ? draw(count) + 1 : draw(70) + 1;
-            uint32_t lowest = ANTK_NO_RUN, highest = ANTK_NO_RUN, best = 0, run = 0;
-            for (uint32_t unit = 0; unit < count; unit++) {
-                run = free_unit[unit] ? run + 1 : 0;
-                best = run > best ? run : best;
-                if (run >= want) {
-                    lowest = lowest == ANTK_NO_RUN ? unit + 1 - want : lowest;
-                    highest = unit + 1 - want;
-                }
-            }
-            assert_int_equal(antk_runs_largest(&runs), best);
-            assert_int_equal(antk_runs_lowest(&runs, want), lowest);
-            assert_int_equal(antk_runs_highest(&runs, want), highest);
+            change(&bitmap, first, length < left ? length : left, draw(2) == 0);
+            assert_agree(&bitmap, draw(4) == 0 ? draw(count) + 1 : draw(70) + 1);
         }
-        antk_runs_fini(&runs);
+        antk_runs_fini(&bitmap.runs);
     }
 }
 
