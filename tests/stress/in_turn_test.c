@@ -164,8 +164,7 @@ static void act_under_refusal(const struct turn_act *act)
     int rc = act->act();
     if (rc >= 0 || way->for_good)
         return;
-    /* more, if whoever was ended by an earlier act was still freeing */
-    assert_soon(ant_ica_stats(&after) == 0 && after.free_pages >= before.free_pages);
+    assert_soon(ant_ica_stats(&after) == 0 && after.free_pages == before.free_pages);
     rc = act->act();
     if (rc != 0)
         fail_msg("done again, it fails: %s", ant_strerror(rc));
