@@ -125,17 +125,19 @@ static const struct ant_program programs[2] = {PROGRAM(1), PROGRAM(2)};
 
 /* --- Those around it -------------------------------------------------------------------------------------------------- */
 
-static int sink(void *unused)
+static int sink(struct ant_server *unused)
 {
     struct ant_message message;
     (void)unused;
 
-    STRESS_OK(ant_function_add(FN_SINK));
     while (ant_receive(&message, ANT_FOREVER) == 0 && message.kind == ANT_REQUEST) {
         STRESS_OK(ant_reply(message.request, 0));
     }
     return 0;
 }
+
+static const struct ant_program sink_program = {
+    .abi = ANT_ABI, .version = 1, .state_version = 1, .name = "sink", .run = sink};
 
 static int sender(void *argument)
 {
@@ -267,8 +269,7 @@ static int open_core(void **unused)
     requested.generation = 1;
     now.boot = ant_self();
     STRESS_OK(ant_function_add(FN_GATE));
-    STRESS_OK(ant_process_create(&(struct ant_process_options){.name = "sink", .priority = 25},
-                                 sink, NULL, &sink_pid));
+    STRESS_OK(ant_serve(FN_SINK, &sink_program, &(struct ant_server_options){.priority = 25}, &sink_pid));
     STRESS_OK(ant_serve(FN_QUEUE, &programs[0], &(struct ant_server_options){.priority = 10},
                         &server_pid));
     return 0;
