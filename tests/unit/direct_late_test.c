@@ -53,7 +53,7 @@ static struct antk_body *hold_own_thread(void)
 static bool has_been_left(struct antk_body *body)
 {
     antk_lock(&body->endpoint->lock);
-    bool left = body->left && atomic_load(&body->thread) == &body->own_thread;
+    bool left = !antk_is_lent(body) && body->left; /* while it is lent, that thread writes it without the lock */
     antk_unlock(&body->endpoint->lock);
     return left;
 }
