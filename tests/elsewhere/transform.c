@@ -1,7 +1,7 @@
 /* A transformer in a shared object of its own, whose fault is to be contained as if it lay in the program. */
 #include "elsewhere.h"
 
-__attribute__((no_sanitize("address,undefined"))) int
+__attribute__((no_sanitize("address,undefined,thread"))) int
 elsewhere_transform(struct ant_server *self, const void *old, size_t old_bytes, void **state)
 {
     static const volatile int *volatile null;

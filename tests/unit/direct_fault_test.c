@@ -11,7 +11,7 @@
 #include <signal.h>
 
 /* A crime is the code that faults. The sanitizers are to let it. */
-#define CRIME __attribute__((noinline, no_sanitize("address,undefined"))) static int
+#define CRIME __attribute__((noinline, no_sanitize("address,undefined,thread"))) static int
 
 static char *volatile nowhere = (char *)8;
 static _Atomic bool spins;

@@ -23,7 +23,7 @@
 #define FN 7u
 
 /* A crime is the code that faults. The sanitizers are to let it. */
-#define CRIME __attribute__((noinline, no_sanitize("address,undefined"))) static int
+#define CRIME __attribute__((noinline, no_sanitize("address,undefined,thread"))) static int
 
 typedef int crime_act(void *arg);
 
