@@ -2,6 +2,8 @@
 /* What bench/eval promises: a tiny sweep runs through and writes everything; nonsense is refused; nothing half-done is left. */
 #include "run.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -347,7 +349,11 @@ static void without_real_time_the_page_and_every_figure_say_so(void **state)
 static void an_interrupt_ends_the_child_too(void **state)
 {
     (void)state;
-    const char *script = make_paper("echo $$ >begun.new\nmv begun.new begun\nexec sleep 100");
+    const char *script = make_paper("echo $$ >begun\nexec sleep 100");
+    char text[32] = {0};
+    assert_int_equal(mkfifo(path("begun"), 0600), 0);
+    struct pollfd begun = {.fd = open(path("begun"), O_RDONLY | O_NONBLOCK | O_CLOEXEC), .events = POLLIN};
+    assert_true(begun.fd >= 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -355,11 +361,10 @@ static void an_interrupt_ends_the_child_too(void **state)
             execl(PROGRAM, PROGRAM, "--jobs", "1", "--paper", script, "--out", folder, NULL);
         _exit(127);
     }
-    for (int i = 0; !exists("begun") && i < 1000; i++)
-        usleep(10000); /* another program: there is nothing else to wait for */
-    char *text = text_of("begun");
+    assert_int_equal(poll(&begun, 1, 10000), 1);
+    assert_true(read(begun.fd, text, sizeof text - 1) > 0);
+    close(begun.fd);
     pid_t child = (pid_t)strtol(text, NULL, 10);
-    free(text);
     assert_true(child > 0);
     assert_int_equal(kill(pid, SIGINT), 0);
     int status;
