@@ -201,9 +201,11 @@ static void end_the_hung(const pid_t *pids, const _Atomic uint64_t *seeds, uint6
     }
 }
 
-/* One has ended; which? */
-static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uint64_t *seeds)
+/* One has ended; which? SIGCHLD is blocked: it is waited for here. */
+static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uint64_t *seeds,
+                          const sigset_t *sigchld)
 {
+    const struct timespec second = {.tv_sec = 1};
     uint64_t seen[JOBS_MAX] = {0};
     time_t since[JOBS_MAX] = {0};
     char text[200];
@@ -211,7 +213,7 @@ static uint32_t await_one(struct totals *t, const pid_t *pids, const _Atomic uin
     pid_t ended;
     while ((ended = waitpid(-1, &status, WNOHANG)) == 0) {
         end_the_hung(pids, seeds, seen, since);
-        usleep(20000);
+        sigtimedwait(sigchld, NULL, &second);
     }
     if (ended < 0)
         die("waitpid");
@@ -232,6 +234,10 @@ void workers_run(struct totals *t, uint64_t seed, uint64_t faults, uint32_t jobs
     uint32_t running = 0;
     jobs = jobs < JOBS_MAX ? jobs : JOBS_MAX;
     bool more;
+    sigset_t sigchld, before;
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &sigchld, &before);
     fflush(NULL);
     do {
         more = goes_on(t, faults);
@@ -248,10 +254,11 @@ void workers_run(struct totals *t, uint64_t seed, uint64_t faults, uint32_t jobs
             running++;
         }
         if (running > 0) {
-            pids[await_one(t, pids, seeds)] = 0;
+            pids[await_one(t, pids, seeds, &sigchld)] = 0;
             running--;
         }
     } while (running > 0 || more);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     munmap(seeds, JOBS_MAX * sizeof *seeds);
 }
 
