@@ -12,6 +12,7 @@
 #include <ant/request.h>
 #include <ant/server.h>
 #include <ant/swap.h>
+#include <ant/thread.h>
 #include <ant/trace.h>
 
 #endif

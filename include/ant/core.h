@@ -73,7 +73,7 @@ struct ant_config {
     const struct ant_costs *costs; /* what calls cost; copied during the call; default: nothing */
     size_t trace_events;           /* how many of the latest events to keep; default 0: no trace */
     int64_t shutdown_timeout_ns;   /* how long ant_shutdown waits for the other processes to end; default 5 s */
-    bool contain_faults;           /* a fault in the own code of a process, but for the first, ends that process, not the program: see docs/death.md; default: it ends the program */
+    bool contain_faults;           /* a fault in the own code of a process, but for the first and threads that have joined, ends that process, not the program: see docs/death.md; default: it ends the program */
     uint32_t warm_threads;         /* how many threads of ended processes are kept, to be the bodies of the next ones with stacks of the same size: thread-local variables of the program outlive the process in them, and destructors run only when the core ends, see docs/machine.md; default 0 */
 };
 

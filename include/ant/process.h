@@ -62,8 +62,8 @@ ANT_API int ant_process_create(const struct ant_process_options *options, int (*
  * handlers of the thread do not run. In a new server's `start` it is a failure of the swap (-EOWNERDEAD).
  *
  * status: for ant_wait.
- * Never returns, except in the process that booted the core (which ends by ant_shutdown) and in a thread that is no
- * process: there it does nothing.
+ * Never returns, except in the process that booted the core (which ends by ant_shutdown), in a thread that has joined (which
+ * leaves by ant_thread_detach), and in a thread that is no process: there it does nothing.
  */
 ANT_API void ant_exit(int status);
 
@@ -87,7 +87,7 @@ ANT_API int ant_wait(ant_pid pid, int64_t timeout_ns, int *status);
  *
  * From then on its ant_receive returns ANT_STOP (a server's `stop` callback runs, then it ends), its ant_sleep, ant_work
  * and ant_wait return -ESHUTDOWN; an ant_call goes on until it has its result. Requests that it leaves behind get the result
- * -ESHUTDOWN. A dead server ends at once, with the status -EOWNERDEAD.
+ * -ESHUTDOWN. A dead server ends at once, with the status -EOWNERDEAD; a thread that has joined when it leaves.
  *
  * pid: any process but the caller and the one that booted the core.
  * status: as in ant_wait.
@@ -115,7 +115,8 @@ ANT_API int ant_stop(ant_pid pid, int64_t timeout_ns, int *status);
  *
  * Errors:
  *   -ESRCH pid names no living process; a dead server is none
- *   -EPERM pid is the process that booted the core, or the core's own watchdog; or the calling thread is no process
+ *   -EPERM pid is the process that booted the core, a thread that has joined (thread.h), or the core's own watchdog; or the calling thread is no
+ *          process
  */
 ANT_API int ant_kill(ant_pid pid);
 
@@ -134,7 +135,7 @@ ANT_API ant_pid ant_self(void);
  * Errors:
  *   -EINVAL  priority is out of range
  *   -ESRCH   pid names no living process; a dead server is none
- *   -EPERM   the calling thread is no process
+ *   -EPERM   pid is a thread that has joined and keeps its own scheduling; or the calling thread is no process
  */
 ANT_API int ant_priority_set(ant_pid pid, int priority);
 

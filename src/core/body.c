@@ -16,12 +16,21 @@ ANTK_APART void antk_leave(struct antk_body *self, int status)
     longjmp(*self->frame.base, 1);
 }
 
+ANTK_APART struct antk_body *antk_obey(struct antk_body *self)
+{
+    if (!self->attached)
+        antk_leave(self, -ESHUTDOWN);
+    return NULL;
+}
+
 inline int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait)
 {
     int rc = -EINTR;
     if (!(atomic_load(&self->flags) & ANTK_ABANDONED))
         rc = antk_park(self->thread, deadline_ns, wait);
-    return atomic_load(&self->flags) & ANTK_ABANDONED ? -EINTR : rc;
+    if (ANTK_RARELY(atomic_load(&self->flags) & ANTK_ABANDONED))
+        return self->attached ? -ESHUTDOWN : -EINTR;
+    return rc;
 }
 
 /* ---- bodies ---- */
@@ -113,7 +122,8 @@ static bool list_body(struct antk_core *core, struct antk_body *body)
         core->live_bodies->live_prev = body;
     core->live_bodies = body;
     body->listed = true;
-    body->own_thread.carrier = take_warm_locked(core, body->own_frame.stack_bytes);
+    if (!body->attached)
+        body->own_thread.carrier = take_warm_locked(core, body->own_frame.stack_bytes);
     antk_unlock(&core->lock);
     return true;
 }
@@ -182,6 +192,8 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->launched, false);
     atomic_store(&body->own_thread.created, false);
     body->candidate = NULL;
+    body->attached = NULL;
+    body->own_thread.own_scheduling = false;
     atomic_store(&body->base_priority, priority);
     atomic_store(&body->raised_priority, 0);
     atomic_store(&body->runs, body);
@@ -228,6 +240,22 @@ static int body_main(void *arg)
     return 0;
 }
 
+/* The thread is no process any more. */
+static void leave_thread(struct antk_body *self)
+{
+    antk_functions_leave_thread();
+    antk_contain_leave_thread(self);
+    antk_self = NULL;
+}
+
+/* Who waits for the end of the process is told when its place is free. */
+static void leave_endpoint(struct antk_body *self, bool ended)
+{
+    struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
+    antk_unpin(self->endpoint);
+    antk_waiters_wake(self->core, waiters);
+}
+
 /* Whether its entry has returned, or it was left by longjmp, or by the program's pthread_exit. */
 static void body_leave(void *arg)
 {
@@ -242,12 +270,8 @@ static void body_leave(void *arg)
     }
     bool ended = self->candidate && antk_candidate_ended(self, self->exit_status);
     ended |= antk_process_end(self, self->exit_status) == ANTK_ENDED;
-    antk_functions_leave_thread();
-    antk_contain_leave_thread(self);
-    antk_self = NULL;
-    struct antk_waiter *waiters = ended ? antk_endpoint_bury(self->endpoint) : NULL;
-    antk_unpin(self->endpoint);
-    antk_waiters_wake(core, waiters);
+    leave_thread(self);
+    leave_endpoint(self, ended);
     bool keep = may_be_kept(self);
     if (keep)
         antk_carrier_prepare(&self->own_thread);
@@ -348,12 +372,76 @@ int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **a
 void antk_body_disown(struct antk_body *body)
 {
     struct antk_core *core = body->core;
-    antk_functions_leave_thread();
-    antk_contain_leave_thread(body);
-    antk_self = NULL;
+    leave_thread(body);
     antk_unpin(body->endpoint);
     unlist_body(core, body, false, false);
     core->machine->ops->leave(core->machine, &body->own_thread);
+}
+
+/* With a stack of no size it never lends its thread to a server: that would run below its own priority there. */
+static void learn_stack(struct antk_body *body)
+{
+    antk_thread_stack(&body->own_frame.stack_high, &body->own_frame.stack_bytes);
+    if (body->own_thread.own_scheduling && body->machine->kind == ANT_MACHINE_FIFO)
+        body->own_frame.stack_bytes = 0;
+    body->own_frame.base = NULL;
+    body->frame = body->own_frame;
+}
+
+int antk_body_join(struct antk_endpoint *ep, int priority, bool keeps, struct antk_attached *attached)
+{
+    struct antk_core *core = ep->core;
+    struct antk_body *body = take_body(core);
+    if (!body)
+        return -EAGAIN;
+    init_body(body, ep, priority);
+    body->attached = attached;
+    attached->body = body;
+    body->own_thread.own_scheduling = keeps;
+    atomic_store(&body->own_thread.priority, priority);
+    antk_thread_renew(&body->own_thread);
+    int rc = antk_contain_give_stack(body);
+    if (rc == 0)
+        rc = core->machine->ops->join(core->machine, &body->own_thread, &attached->before);
+    if (rc != 0) {
+        give_body_back(core, body);
+        return rc;
+    }
+    learn_stack(body);
+    if (!list_body(core, body)) {
+        core->machine->ops->part(core->machine, !keeps, &attached->before);
+        return -ESHUTDOWN;
+    }
+    antk_lock(&ep->lock);
+    ep->body = body;
+    atomic_store(&body->stop, atomic_load(&ep->stopping));
+    antk_unlock(&ep->lock);
+    antk_pin_again(ep);
+    antk_contain_enter_thread(body); /* for servers that it runs in direct calls */
+    antk_functions_enter_thread();
+    antk_trace_add(core, ep->index, ANT_EVENT_CREATE, ep->index, priority);
+    atomic_store(&body->inside, 0); /* as in antk_body_adopt */
+    antk_self = body;
+    return 0;
+}
+
+void antk_body_part(struct antk_body *self)
+{
+    struct antk_core *core = self->core;
+    const struct antk_scheduling *before = &self->attached->before;
+    bool keeps = self->own_thread.own_scheduling;
+    antk_direct_break(self);
+    atomic_store(&self->inside, 1);
+    bool ended = antk_process_end(self, 0) == ANTK_ENDED;
+    leave_thread(self);
+    leave_endpoint(self, ended);
+    if (!unlist_body(core, self, false, false)) { /* else its shutdown has not waited for it */
+        atomic_fetch_sub(&core->live_threads, 1);
+        if (atomic_load(&core->shutting_down))
+            antk_unpark(core->machine, core->boot->thread);
+    }
+    core->machine->ops->part(core->machine, !keeps, before);
+    antk_core_put(core);
 }
 
 /* ---- priorities ---- */

@@ -132,6 +132,16 @@ void antk_carrier_end(struct antk_carrier *carrier)
     pthread_join(pthread, NULL);
 }
 
+void antk_thread_renew(struct antk_thread *t)
+{
+    t->used_before_ns = 0;
+    atomic_store(&t->first, false);
+    atomic_store(&t->permit, 0);
+    atomic_store(&t->activity, ANTK_IDLE);
+    atomic_store(&t->watched_from_ns, 0);
+    t->observed = false;
+}
+
 int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes,
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg)
 {
@@ -139,15 +149,11 @@ int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stac
     t->leave = leave;
     t->arg = arg;
     t->stack_bytes = stack_bytes;
+    antk_thread_renew(t);
     t->used_before_ns = t->carrier ? t->carrier->used_ns : 0;
     if (t->carrier)
         t->pthread = t->carrier->pthread;
     atomic_store(&t->remains, ANTK_TO_JOIN);
-    atomic_store(&t->first, false);
-    atomic_store(&t->permit, 0);
-    atomic_store(&t->activity, ANTK_IDLE);
-    atomic_store(&t->watched_from_ns, 0);
-    t->observed = false;
     return m->ops->start(m, t);
 }
 

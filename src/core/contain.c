@@ -68,6 +68,8 @@ static const char *against(const struct antk_body *self, int signal, const sigin
         return "on a thread that is no process";
     if (self == self->core->boot)
         return "in the process that booted the core";
+    if (self->attached)
+        return "in a thread that has joined the core";
     if (atomic_load(&self->inside) != 0)
         return "inside the core";
     if (in_program(self, signal, info, context))
@@ -157,7 +159,7 @@ void antk_contain_die(int signal, const void *context)
 void antk_contain_stop(const void *context)
 {
     struct antk_body *self = antk_self;
-    if (self && self != self->core->boot && atomic_load(&self->inside) == 0 &&
+    if (self && self != self->core->boot && !self->attached && atomic_load(&self->inside) == 0 &&
         atomic_load(&self->flags) != 0 && !antk_under_tsan() && antk_text_interrupted_program(context)) {
         atomic_store(&self->inside, 1); /* the signal may come again, while AddressSanitizer makes ready for the jump */
         restore_signals(context);

@@ -192,6 +192,12 @@ static void leave_to_parent(void)
 {
     forked = antk_self != NULL;
     antk_self = NULL;
+    antk_cores_forget();
+}
+
+bool antk_is_forked(void)
+{
+    return forked;
 }
 
 static void watch_forks(void)
@@ -235,6 +241,7 @@ int ant_boot(const struct ant_config *given)
         return rc;
     }
     antk_fault_watch(core);
+    antk_core_list(core);
     tell(core);
     return 0;
 }
@@ -325,7 +332,7 @@ static uint32_t abandon_rest(struct antk_core *core)
             continue;
         atomic_fetch_or(&body->flags, waits ? ANTK_ABANDONED : ANTK_ABANDONED | ANTK_DETACHED);
         atomic_store(&body->stop, 1);
-        if (!waits)
+        if (!waits && !body->attached) /* that one is the program's, and has its own back when it leaves */
             core->machine->ops->set_priority(&body->own_thread, ANTK_LEVEL_LOWEST);
         antk_log(&core->log, ANT_LOG_WARNING, "process %u (%s) did not end and is abandoned",
                  body->endpoint->index, body->endpoint->name);
@@ -358,6 +365,7 @@ int ant_shutdown(struct ant_shutdown_report *report)
     atomic_store(&core->stop_tries, 0); /* the watchdog, which tried again, ends too */
     await_all(core, deadline_ns);
     held.processes_abandoned = all_ended(core) ? 0 : abandon_rest(core);
+    antk_core_unlist(core);
     antk_fault_unwatch(core);
     if (core->machine->pct) {
         held.pct_threads = core->machine->pct->threads;

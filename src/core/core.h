@@ -11,11 +11,13 @@
 #include "ica/ica.h"
 
 #include <ant/core.h>
+#include <ant/thread.h>
 #include <urcu.h>
 #include <urcu/rculfhash.h>
 
 struct antk_core {
     /* fixed from boot on */
+    ant_core_id id;
     struct ant_config config; /* every default filled in; its costs are those below */
     struct ant_costs costs;
     struct antk_machine *machine;
@@ -65,8 +67,16 @@ struct antk_core {
     uint32_t warm_thread_count;
     bool given_up; /* the shutdown has abandoned what did not end: no body begins any more */
 
-    struct antk_core *next; /* all cores, for the fault handler */
+    struct antk_core *next; /* of those that run: see attach.c */
 };
+
+/* A core that runs can be joined by its id; see attach.c. The second: the caller still has one of its holders. */
+void antk_core_list(struct antk_core *core);
+void antk_core_unlist(struct antk_core *core);
+/* A child of fork, before it returns from there: it has none of them. */
+void antk_cores_forget(void);
+/* Is the calling thread the child that a process has forked? */
+bool antk_is_forked(void);
 
 /* Takes one of core->holders away; the last one frees the core. */
 void antk_core_put(struct antk_core *core);

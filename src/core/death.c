@@ -146,6 +146,10 @@ int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns
         antk_unlock(&ep->lock);
         return -ESRCH;
     }
+    if (body->attached) { /* the program's own thread: there is no place to take it out of its process to */
+        antk_unlock(&ep->lock);
+        return -EPERM;
+    }
     int none = 0;
     uint32_t incarnation = body->incarnation;
     atomic_compare_exchange_strong(&body->death, &none, why);

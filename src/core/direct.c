@@ -12,7 +12,7 @@ static size_t bytes_above(const struct antk_body *host)
 {
     static _Atomic size_t learned;
     size_t above = atomic_load_explicit(&learned, memory_order_relaxed);
-    if (host == host->core->boot)
+    if (host == host->core->boot || host->attached)
         return 0; /* whose stack is known from end to end */
     if (ANTK_RARELY(above == 0)) {
         uintptr_t high;

@@ -72,7 +72,8 @@ static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_m
         antk_unlock(&ep->lock);
         return 0;
     }
-    if (ANTK_RARELY(self->left || atomic_load(&self->flags) != 0)) { /* from here on nobody runs it any more but this thread, which leaves */
+    if (ANTK_RARELY((self->left || atomic_load(&self->flags) != 0) &&
+                    !self->attached)) { /* from here on nobody runs it any more but this thread, which leaves */
         ep->receiving = ep->receiving && ep->body != self; /* a successor may wait there already */
         antk_unlock(&ep->lock);
         antk_leave(self, self->left ? self->exit_status : -ESHUTDOWN);

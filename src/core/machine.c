@@ -176,6 +176,16 @@ void antk_once(antk_once_flag *once, void (*function)(void))
     pthread_once(once, function);
 }
 
+bool antk_at_end_create(antk_at_end *at_end, void (*function)(void *arg))
+{
+    return pthread_key_create(at_end, function) == 0;
+}
+
+bool antk_at_end_set(antk_at_end at_end, void *arg)
+{
+    return pthread_setspecific(at_end, arg) == 0;
+}
+
 void antk_at_fork(void (*in_child)(void))
 {
     pthread_atfork(NULL, NULL, in_child);

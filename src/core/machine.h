@@ -19,6 +19,7 @@
 
 #include <ant/core.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #define ANTK_NEVER UINT64_MAX
@@ -79,6 +80,7 @@ struct antk_thread {
     _Atomic bool created;         /* real: pthread names it; a priority that was set before is put in force by its creator */
     bool interruptible;           /* set before the start: antk_thread_interrupt may be called */
     bool held;                    /* set before the start: until antk_thread_release */
+    bool own_scheduling;          /* real: a thread that has joined, and keeps what it had: its priority is a number */
     _Atomic bool first;           /* from its release on, until it settles */
     struct antk_carrier *carrier; /* set before the start: a thread that has stayed; NULL: a new one */
     size_t stack_bytes;
@@ -128,9 +130,19 @@ struct antk_lock {
     struct antk_machine *machine; /* `virtual`: the one that it is of; else NULL */
 };
 
+/* What the machine gives back to a thread that it has not made. */
+struct antk_scheduling {
+    int policy;
+    struct sched_param param;
+    cpu_set_t cpus;
+};
+
 struct antk_machine_ops {
     int (*adopt)(struct antk_machine *m, struct antk_thread *t); /* boot: the calling thread */
     void (*leave)(struct antk_machine *m, struct antk_thread *t);
+    /* real: the calling thread, which the program has made. -EPERM: SCHED_FIFO is not permitted to it. -EINVAL: nor are the core's CPUs */
+    int (*join)(struct antk_machine *m, struct antk_thread *t, struct antk_scheduling *before);
+    void (*part)(struct antk_machine *m, bool give_back, const struct antk_scheduling *before);
     int (*start)(struct antk_machine *m, struct antk_thread *t);
     void (*release)(struct antk_thread *t, bool first);
     void (*begin)(struct antk_thread *t);    /* virtual: a thread's first act */
@@ -223,6 +235,11 @@ typedef pthread_once_t antk_once_flag;
 #define ANTK_ONCE PTHREAD_ONCE_INIT
 void antk_once(antk_once_flag *once, void (*function)(void));
 
+/* While the calling thread has something set (not NULL), the function is called with it when the thread ends. False: the host has no room for that. */
+typedef pthread_key_t antk_at_end;
+bool antk_at_end_create(antk_at_end *at_end, void (*function)(void *arg));
+bool antk_at_end_set(antk_at_end at_end, void *arg);
+
 /* From now on a child of fork runs this, in its only thread, before fork returns there. */
 void antk_at_fork(void (*in_child)(void));
 
@@ -250,6 +267,8 @@ static inline uint64_t antk_now(struct antk_machine *m)
  */
 int antk_thread_start(struct antk_machine *m, struct antk_thread *t, size_t stack_bytes,
                       int (*entry)(void *arg), void (*leave)(void *arg), void *arg);
+/* A thread begins here that had another life before, or none. */
+void antk_thread_renew(struct antk_thread *t);
 /*
  * A thread that is held has been created, but need not run yet: only here it takes its place among the ready ones of its priority, the last. It is known to exist.
  * first: what every new thread has to do first shall be done before they go on, so it is the first of them until antk_thread_settle; if that is of use:

@@ -32,9 +32,7 @@ struct real_machine {
     int rt_base;
     cpu_set_t cpus;
     /* what ant_shutdown gives back */
-    int old_policy;
-    struct sched_param old_param;
-    cpu_set_t old_cpus;
+    struct antk_scheduling before;
     sigset_t old_mask;
 };
 
@@ -96,6 +94,29 @@ static int apply_priority(struct real_machine *m, struct antk_thread *t, int pri
     return sched_setscheduler(kernel_id(t), policy, &param) != 0 ? errno : 0;
 }
 
+/* The calling thread becomes one of the machine's. -EINVAL: it may not run on its CPUs. */
+static int take(struct real_machine *m, struct antk_thread *t, struct antk_scheduling *before)
+{
+    before->policy = sched_getscheduler(0);
+    if (before->policy < 0 || sched_getparam(0, &before->param) != 0 ||
+        sched_getaffinity(0, sizeof before->cpus, &before->cpus) != 0)
+        return -errno;
+    if (sched_setaffinity(0, sizeof m->cpus, &m->cpus) != 0)
+        return -EINVAL;
+    int rc = apply_priority(m, t, atomic_load(&t->priority));
+    if (rc != 0)
+        sched_setaffinity(0, sizeof before->cpus, &before->cpus);
+    return -rc;
+}
+
+static void give_back(const struct antk_scheduling *before)
+{
+    /* an ordinary user cannot take the flag back */
+    if (sched_setscheduler(0, before->policy, &before->param) != 0)
+        sched_setscheduler(0, before->policy | SCHED_RESET_ON_FORK, &before->param);
+    sched_setaffinity(0, sizeof before->cpus, &before->cpus);
+}
+
 static int real_adopt(struct antk_machine *base, struct antk_thread *t)
 {
     struct real_machine *m = (struct real_machine *)base;
@@ -103,30 +124,30 @@ static int real_adopt(struct antk_machine *base, struct antk_thread *t)
     t->pthread = pthread_self();
     atomic_store(&t->created, true);
     pthread_sigmask(SIG_SETMASK, NULL, &m->old_mask);
-    m->old_policy = sched_getscheduler(0);
-    if (m->old_policy < 0 || sched_getparam(0, &m->old_param) != 0 ||
-        sched_getaffinity(0, sizeof m->old_cpus, &m->old_cpus) != 0)
-        return -errno;
-    if (base->kind != ANT_MACHINE_FIFO)
-        return 0;
-    if (sched_setaffinity(0, sizeof m->cpus, &m->cpus) != 0)
-        return -EINVAL;
-    int rc = apply_priority(m, t, atomic_load(&t->priority));
-    if (rc != 0)
-        sched_setaffinity(0, sizeof m->old_cpus, &m->old_cpus);
-    return -rc;
+    return base->kind == ANT_MACHINE_FIFO ? take(m, t, &m->before) : 0;
 }
 
 static void real_leave(struct antk_machine *base, struct antk_thread *t)
 {
     struct real_machine *m = (struct real_machine *)base;
-    if (base->kind == ANT_MACHINE_FIFO) {
-        /* an ordinary user cannot take the flag back */
-        if (pthread_setschedparam(t->pthread, m->old_policy, &m->old_param) != 0)
-            pthread_setschedparam(t->pthread, m->old_policy | SCHED_RESET_ON_FORK, &m->old_param);
-        sched_setaffinity(0, sizeof m->old_cpus, &m->old_cpus);
-    }
+    (void)t;
+    if (base->kind == ANT_MACHINE_FIFO)
+        give_back(&m->before);
     pthread_sigmask(SIG_SETMASK, &m->old_mask, NULL);
+}
+
+static int real_join(struct antk_machine *base, struct antk_thread *t, struct antk_scheduling *before)
+{
+    t->pthread = pthread_self();
+    atomic_store(&t->created, true);
+    bool asked = base->kind == ANT_MACHINE_FIFO && !t->own_scheduling;
+    return asked ? take((struct real_machine *)base, t, before) : 0;
+}
+
+static void real_part(struct antk_machine *base, bool asked, const struct antk_scheduling *before)
+{
+    if (base->kind == ANT_MACHINE_FIFO && asked)
+        give_back(before);
 }
 
 /*
@@ -292,7 +313,7 @@ static void real_work(struct antk_thread *t, uint64_t work_ns, const _Atomic uin
 static void real_set_priority(struct antk_thread *t, int priority)
 {
     atomic_store(&t->priority, priority);
-    if (t->machine->kind == ANT_MACHINE_FIFO && atomic_load(&t->created))
+    if (t->machine->kind == ANT_MACHINE_FIFO && atomic_load(&t->created) && !t->own_scheduling)
         apply_priority((struct real_machine *)t->machine, t, priority);
 }
 
@@ -329,6 +350,8 @@ static void real_destroy(struct antk_machine *base)
 static const struct antk_machine_ops real_ops = {
     .adopt = real_adopt,
     .leave = real_leave,
+    .join = real_join,
+    .part = real_part,
     .start = real_start,
     .release = real_release,
     .give_way = real_give_way,

@@ -56,7 +56,7 @@ bool antk_process_options_ok(int priority, size_t stack_bytes)
 void ant_exit(int status)
 {
     ANTK_ENTER(self);
-    if (self && self != self->core->boot)
+    if (self && self != self->core->boot && !self->attached)
         antk_leave(self, status);
 }
 
@@ -176,7 +176,8 @@ int ant_priority_set(ant_pid pid, int priority)
     }
     antk_lock(&ep->lock);
     struct antk_body *body = ep->body;
-    if (body) {
+    int rc = !body ? -ESRCH : body->own_thread.own_scheduling ? -EPERM : 0;
+    if (rc == 0) {
         ep->priority = priority;
         atomic_store(&body->base_priority, priority);
         if (self->core->direct_calls)
@@ -186,7 +187,7 @@ int ant_priority_set(ant_pid pid, int priority)
         antk_unlock(&ep->lock);
     }
     antk_unpin(ep);
-    return body ? 0 : -ESRCH;
+    return rc;
 }
 
 ant_pid ant_self(void)
@@ -207,8 +208,7 @@ int ant_work(uint64_t work_ns)
     if (!self)
         return -EPERM;
     self->core->machine->ops->work(self->thread, work_ns, &self->stop);
-    if (atomic_load(&self->flags) & ANTK_ABANDONED)
-        antk_leave(self, -ESHUTDOWN);
+    antk_check(self);
     return atomic_load(&self->stop) ? -ESHUTDOWN : 0;
 }
 

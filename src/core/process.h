@@ -26,6 +26,7 @@
 
 struct antk_core;
 struct antk_body;
+struct antk_attached;
 struct antk_candidate;
 struct antk_function;
 
@@ -148,6 +149,7 @@ struct antk_body {
     struct antk_frame frame;     /* on the stack of the thread that runs it ... */
     struct antk_frame own_frame; /* ... and on its own thread's */
     int exit_status;
+    struct antk_attached *attached;          /* a thread of the program's that has joined (attach.c); NULL: one that the core has made, or boot */
     bool returned;                           /* its thread has come back from its process, not ended in it; its own thread's */
     void *signal_stack;                      /* its slot's, for faults; NULL: none. See contain.h */
     stack_t former_stack;                    /* its own thread's: what it had for this before */
@@ -174,16 +176,18 @@ extern _Thread_local struct antk_body *antk_self;
  * and then looks where it is: so it either sees the flag and ends, or is seen outside, where it can begin nothing more. The fence between the two is the latter's (antk_fence_heavy).
  *
  * Every public call that does anything begins with ANTK_ENTER(self): the calling process, or NULL. Ends the thread instead of returning, now or at the end of the call, if it
- * has been abandoned or killed.
+ * has been abandoned or killed. A thread that has joined (attach.c) is the program's to end: nobody kills it, and once it has been abandoned it is no process to any call (NULL).
  */
 #define ANTK_ENTER(self) struct antk_body *self __attribute__((cleanup(antk_exit))) = antk_enter()
-/* Ends the calling thread's process. */
+/* Ends the calling thread's process: not one that has joined. */
 ANT_NORETURN void antk_leave(struct antk_body *self, int status);
-/* Ends the thread if it has been abandoned or killed. */
+/* It has been abandoned or killed: does not return. NULL: it has joined. */
+struct antk_body *antk_obey(struct antk_body *self);
+/* Ends the thread if it has been abandoned or killed; returns if it has joined. */
 static inline void antk_check(struct antk_body *self)
 {
     if (ANTK_RARELY(atomic_load(&self->flags) != 0))
-        antk_leave(self, -ESHUTDOWN);
+        antk_obey(self);
 }
 
 static inline uint32_t antk_depth(const struct antk_body *self) /* in calls; one call of ours makes another */
@@ -196,7 +200,8 @@ static inline struct antk_body *antk_enter(void)
     struct antk_body *self = antk_self;
     if (__builtin_expect(self != NULL, 1)) {
         antk_store_light(&self->inside, antk_depth(self) + 1);
-        antk_check(self);
+        if (ANTK_RARELY(atomic_load(&self->flags) != 0))
+            return antk_obey(self);
         antk_boundary(self->machine);
     }
     return self;
@@ -218,8 +223,8 @@ __attribute__((always_inline)) static inline void antk_exit(struct antk_body **e
 static inline struct antk_body *antk_current(void)
 {
     struct antk_body *self = antk_self;
-    if (self)
-        antk_check(self);
+    if (self && ANTK_RARELY(atomic_load(&self->flags) != 0))
+        return antk_obey(self);
     return self;
 }
 
@@ -240,7 +245,8 @@ static inline void antk_come_back(struct antk_body *self)
 
 /*
  * Waits like antk_park, in a place where an abandoned body can be ended: -EINTR tells that it has been. Then the caller lets go of
- * what it holds (pins, references) and calls antk_check, which does not return (the end of a public call does so too).
+ * what it holds (pins, references) and calls antk_check, which does not return (the end of a public call does so too). One that has joined gets -ESHUTDOWN
+ * instead, and returns that, or what its call returns when it was asked to stop.
  */
 int antk_wait_park(struct antk_body *self, uint64_t deadline_ns, struct antk_wait wait);
 
@@ -254,6 +260,11 @@ static inline ant_pid antk_endpoint_pid(struct antk_endpoint *ep)
     uint64_t word = atomic_load_explicit(&ep->pins, memory_order_relaxed);
     return word >> 32 << 32 | (ep->index + 1);
 }
+/* What a thread that has joined leaves with. */
+struct antk_attached {
+    struct antk_body *body;
+    struct antk_scheduling before;
+};
 /* A process that nobody may end: the one that booted the core, and the watchdog. */
 bool antk_is_own(struct antk_endpoint *ep);
 /* Pins the process that pid names; NULL if it has ended. */
@@ -285,7 +296,7 @@ enum antk_end {
 enum antk_end antk_process_end(struct antk_body *self, int status);
 /*
  * Ends a process by force; why: a negative errno value. busy_since_ns != 0: only if it is still about the message that it received then. unless, if not NULL: not if that is true
- * by now, which the endpoint's lock guards. -ESRCH: it has no body that acts for it (any more), or that is no such case.
+ * by now, which the endpoint's lock guards. -ESRCH: it has no body that acts for it (any more), or that is no such case. -EPERM: its thread has joined.
  */
 int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns, const bool *unless);
 /* Of a dead server: closes it, in the place of its body. Has it been dead? */
@@ -356,6 +367,13 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
 int antk_body_adopt(struct antk_endpoint *ep, int priority, struct antk_body **body);
 /* ... and is a thread like any other again. */
 void antk_body_disown(struct antk_body *body);
+/*
+ * The calling thread, which is no process, becomes the body of an endpoint (attach.c); attached outlives that. keeps: its own scheduling. -EAGAIN, -ENOMEM, -ESHUTDOWN, or the machine's error.
+ * The caller has counted it among core->holders and core->live_threads.
+ */
+int antk_body_join(struct antk_endpoint *ep, int priority, bool keeps, struct antk_attached *attached);
+/* ... and is none any more: its process ends. Gives both of them back. */
+void antk_body_part(struct antk_body *self);
 /* Joins threads that have ended; wait: also those whose last instructions are still ahead. */
 void antk_bodies_reap(struct antk_core *core, bool wait);
 /* Joins all of them at the end; those whose creators have been abandoned just there are left to these. */
