@@ -128,7 +128,8 @@ ANT_API int ant_boot(const struct ant_config *config);
  *
  * A server's `stop` callback runs; requests still queued or in service get the result -ESHUTDOWN; ant_receive returns
  * ANT_STOP, ant_sleep, ant_work and ant_wait return -ESHUTDOWN. Meanwhile the caller runs above all priorities, so that
- * its limit holds. A process that has not ended after shutdown_timeout_ns is abandoned: its thread ends when it next calls into the core, whose memory is kept until then.
+ * its limit holds. A process that has not ended after shutdown_timeout_ns is abandoned: its thread ends when it next calls into the core, whose memory is kept until then (one that has
+ * joined goes on, as no process: see thread.h).
  *
  * report: filled, if not NULL.
  * Only the process that booted the core. Blocks for up to shutdown_timeout_ns (on `virtual`, where every process is in the core

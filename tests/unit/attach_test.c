@@ -676,7 +676,7 @@ static void assert_no_process_any_more(ant_core_id core)
 }
 
 /* How a guest spends the shutdown that does not wait for it any longer. */
-enum { OUTSIDE, IN_CALL, IN_WAIT, IN_SWAP, WORKING, WAYS };
+enum { OUTSIDE, IN_CALL, IN_RECEIVE, IN_WAIT, IN_SWAP, WORKING, WAYS };
 
 static int hang_in_start(struct ant_server *self)
 {
@@ -699,6 +699,7 @@ static int be_stubborn(void *arg)
 {
     struct stubborn *stubborn = arg;
     struct ant_request *rq = NULL;
+    struct ant_message message;
     void *area;
     int rc = 0;
     expect_ok(ant_ica_alloc(1, &area));
@@ -714,6 +715,11 @@ static int be_stubborn(void *arg)
     case IN_CALL: /* of a guest that hangs */
         rc = ant_call(rq, ANT_FOREVER);
         expect(rc == -ESHUTDOWN || rc == -EINPROGRESS);
+        break;
+    case IN_RECEIVE: /* deaf to what it is told */
+        while ((rc = ant_receive(&message, ANT_FOREVER)) == 0)
+            expect(message.kind == ANT_STOP);
+        expect(rc == -EPERM);
         break;
     case IN_WAIT:
         while ((rc = ant_wait(stubborn->other, ANT_FOREVER, NULL)) == -ESHUTDOWN)
