@@ -177,6 +177,12 @@ static bool is_here(struct antk_endpoint *ep, uint32_t frame)
            atomic_load(&record->tag) == tag;
 }
 
+int antk_find_here(struct antk_body *self, const void *address, uint32_t *frame)
+{
+    int rc = antk_area_find(self->core->pool, &self->endpoint->window, address, frame);
+    return rc == 0 && !is_here(self->endpoint, *frame) ? -EPERM : rc;
+}
+
 /* ... and a body's own: a new server's what it has allocated, its predecessor's all the rest. Strays are asked for before, because of the order of locks; nobody becomes one now. */
 static bool is_own(struct antk_body *self, uint32_t frame)
 {
@@ -295,11 +301,9 @@ int ant_ica_info(const void *area, struct ant_ica_info *info)
     if (!info)
         return -EINVAL;
     uint32_t frame;
-    int rc = antk_area_find(self->core->pool, &self->endpoint->window, area, &frame);
+    int rc = antk_find_here(self, area, &frame);
     if (rc != 0)
         return rc;
-    if (!is_here(self->endpoint, frame))
-        return -EPERM;
     info->pages = antk_pool_area(self->core->pool, frame)->pages;
     info->frame = frame;
     info->contiguity = antk_area_contiguity(self->core->pool, &self->endpoint->window, frame);

@@ -132,6 +132,8 @@ int antk_find_own(struct antk_body *self, const void *address, uint32_t *frame, 
  * -EFAULT, -EPERM, -EINVAL as in ant_ica_free.
  */
 int antk_own_area(struct antk_body *self, const void *address, uint32_t *frame);
+/* Finds what the calling process, or, in `start`, its predecessor, has and has received; only to look at. -EFAULT, -EPERM, -EINVAL as in ant_ica_info. */
+int antk_find_here(struct antk_body *self, const void *address, uint32_t *frame);
 /* Is it a new server's, of the same endpoint, that is not registered, or has failed and will free it itself? Not what is in service. */
 bool antk_is_a_strays(struct antk_endpoint *ep, uint32_t frame);
 /* Is this area the caller's state, or the one that it will have when it is registered? */

@@ -25,6 +25,7 @@ const char *ant_strerror(int error)
         {EINVAL, "an argument is not allowed"},
         {EDEADLK, "it would wait for ever"},
         {EPROTO, "the program was built for another ABI"},
+        {EBADMSG, "it is damaged"},
         {EIO, "input or output failed"},
         {ENOENT, "there is nothing of the kind"},
         {ENOTSUP, "not possible here: no transformer for that state, no such server, or no such mover"},

@@ -1,7 +1,8 @@
 /* The state in a swap: which way it takes to the new program, what that is shown of it, and the end of an old one. */
 #include "swap/swap.h"
 
-#include "core/core.h"
+#include "core/heap.h"
+#include "core/ipc.h"
 
 #include <errno.h>
 
@@ -66,9 +67,41 @@ int antk_state_prepare(struct antk_candidate *c)
     return 0;
 }
 
+/* The areas of an old state that was a heap are listed from it on, by the link that a dead area does not need. Each is in the list once, as only a plain one gets there. */
+static void take_out_of_reach(struct antk_core *core, uint32_t last, uint32_t frame)
+{
+    antk_record(core, frame)->link[ANTK_LINK_OUT].next = ANTK_NO_FRAME;
+    if (last != ANTK_NO_FRAME)
+        antk_record(core, last)->link[ANTK_LINK_OUT].next = frame;
+    antk_set_state(antk_record(core, frame), ANTK_CARRIED, 0);
+}
+
+/* What another new server has, or this one has allocated, is no part of the old state, whatever that says. */
+static bool is_of_the_old(struct antk_endpoint *ep, uint32_t frame)
+{
+    return atomic_load(&antk_pool_area(ep->core->pool, frame)->tag) != antk_self->incarnation &&
+           !antk_is_a_strays(ep, frame);
+}
+
+void antk_state_leave_behind(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    uint32_t last = ANTK_NO_FRAME, frame = s->dead_state, state = frame;
+    while (frame != ANTK_NO_FRAME) {
+        take_out_of_reach(ep->core, last, frame);
+        last = frame;
+        frame = antk_heap_area_after(ep, state, frame);
+        if (frame != ANTK_NO_FRAME && !is_of_the_old(ep, frame))
+            frame = ANTK_NO_FRAME;
+    }
+}
+
 void antk_state_free_old(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    if (s->dead_state != ANTK_NO_FRAME && !antk_endpoint_bequeath(ep, s->dead_state))
-        antk_area_drop(ep, s->dead_state);
+    for (uint32_t frame = s->dead_state, next; frame != ANTK_NO_FRAME; frame = next) {
+        next = antk_record(ep->core, frame)->link[ANTK_LINK_OUT].next;
+        if (!antk_endpoint_bequeath(ep, frame))
+            antk_area_drop(ep, frame);
+    }
 }

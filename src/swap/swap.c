@@ -27,7 +27,6 @@
 #include "core/core.h"
 #include "core/direct.h"
 #include "core/function.h"
-#include "core/ipc.h"
 #include "swap/bound.h"
 
 #include <errno.h>
@@ -332,8 +331,6 @@ static bool step_8_hand_over(struct antk_swap *s)
         if (ep->state != ANTK_NO_FRAME)
             s->report.state_bytes =
                 antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
-        if (s->dead_state != ANTK_NO_FRAME)
-            antk_set_state(antk_record(ep->core, s->dead_state), ANTK_CARRIED, 0); /* out of everybody's reach */
         if (s->old) {
             atomic_store(&s->old->retired, true);
             ep->exiting++;
@@ -343,6 +340,7 @@ static bool step_8_hand_over(struct antk_swap *s)
     }
     antk_unlock(&ep->lock);
     if (committed) {
+        antk_state_leave_behind(s);
         antk_body_raise(antk_self, 0); /* in case the server's priority has changed meanwhile */
         spend(s, ANT_SWAP_HAND_OVER);
     }

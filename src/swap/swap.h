@@ -79,7 +79,12 @@ int antk_state_plan(const struct ant_program *old, const struct ant_program *new
                     const struct ant_swap_options *options, struct ant_transformer *found);
 /* In step 6, on the new server's thread: its state comes about, the old one as it is, or transformed, or none. */
 int antk_state_prepare(struct antk_candidate *c);
-/* After the commit: the state that was transformed is nobody's any more. If an earlier swap's transformer hangs in it, it is freed with that one's own. */
+/*
+ * After the commit, on the new server's thread, before it or anybody else can do more with them: the state that was transformed is nobody's any more, and if it is a
+ * heap, nor are its other areas.
+ */
+void antk_state_leave_behind(struct antk_swap *s);
+/* Frees what was left behind. If an earlier swap's transformer hangs in it, it is freed with that one's own. */
 void antk_state_free_old(struct antk_swap *s);
 
 /* report.c */
