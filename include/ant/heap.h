@@ -82,12 +82,14 @@ ANT_API int ant_heap_destroy(struct ant_heap *heap);
 /*
  * Sets the object from which a program finds all others.
  *
- * object: of this heap, or NULL for none. Freeing it does not set it to NULL; compacting moves it like any other pointer, without being told.
+ * object: of this heap, or NULL for none. It stays the root when it is resized or moved, without anybody being told; when it is freed, there is none.
  *
  * Errors:
  *   -EFAULT  heap is the address of no area, or object lies in none of this heap's
  *   -EINVAL  heap is no heap, or object no object of it
  *   -EPERM   it is another process's, or its predecessor's; or the calling thread is no process
+ *   -EBUSY   it is being compacted
+ *   -EBADMSG  its header is damaged
  */
 ANT_API int ant_heap_root_set(struct ant_heap *heap, void *object);
 
@@ -218,6 +220,7 @@ ANT_API int ant_heap_compact(struct ant_heap *heap, void (*trace)(struct ant_hea
  *   -EINVAL  pointer is NULL, heap is no heap, is not being compacted, or what it points to is no object of it
  *   -EFAULT  heap is the address of no area, or what it points to lies in none of this heap's
  *   -EPERM   heap is another process's, or its predecessor's; or the calling thread is no process
+ *   -EBADMSG  the heap's header is damaged
  *   -ENOMEM  the host has no memory for the list of pointers
  */
 ANT_API int ant_heap_moved(struct ant_heap *heap, void *pointer);

@@ -434,6 +434,8 @@ static int resize(struct antk_body *self, struct ant_heap *heap, size_t bytes, s
         return rc;
     size_t former = antk_block_bytes(b);
     memcpy(other + 1, b + 1, former < bytes ? former : bytes);
+    if (heap->root == b + 1)
+        heap->root = other + 1;
     release(heap, b);
     *block = other;
     return 0;
@@ -473,6 +475,8 @@ int ant_heap_free(struct ant_heap *heap, void *object)
         return rc;
     if (!may_release(heap, block))
         return -EBADMSG;
+    if (heap->root == object)
+        heap->root = NULL;
     release(heap, block);
     return 0;
 }

@@ -104,17 +104,27 @@ static bool look_along_list(struct look *look, uint32_t row, uint32_t column)
         before = f;
         link = &f->next;
     }
-    bool marked = (heap->rows >> row & 1) != 0 && (heap->classes[row] >> column & 1) != 0;
+    bool marked = (heap->classes[row] >> column & 1) != 0;
     return marked == (before != NULL) ||
            found(look, "the bitmap of lists was overwritten", &heap->classes[row]);
+}
+
+static bool look_along_row(struct look *look, uint32_t row)
+{
+    struct ant_heap *heap = look->heap;
+    for (uint32_t column = 0; column < ANTK_HEAP_CLASSES; column++)
+        if (!look_along_list(look, row, column))
+            return false;
+    bool marked = (heap->rows >> row & 1) != 0;
+    return marked == (heap->classes[row] != 0) ||
+           found(look, "the bitmap of rows was overwritten", &heap->rows);
 }
 
 static bool look_along_lists(struct look *look)
 {
     for (uint32_t row = 0; row < ANTK_HEAP_ROWS; row++)
-        for (uint32_t column = 0; column < ANTK_HEAP_CLASSES; column++)
-            if (!look_along_list(look, row, column))
-                return false;
+        if (!look_along_row(look, row))
+            return false;
     return look->free_blocks == 0 || found(look, "a free block is in no list", look->heap);
 }
 
@@ -126,7 +136,7 @@ static bool look_at_header(struct look *look)
     struct antk_block *block;
     if (heap->segments != look->segments || heap->pages != look->pages || heap->objects != look->objects ||
         heap->object_bytes != look->object_bytes || heap->free_bytes != look->free_bytes)
-        return found(look, "the heap's own counts are wrong", heap);
+        return found(look, "the heap's own counts are wrong", &heap->segments);
     if (heap->root && antk_heap_object(look->self, heap, heap->root, &block) != 0)
         return found(look, "the root is no object", &heap->root);
     return true;
