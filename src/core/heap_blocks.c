@@ -427,11 +427,14 @@ static int resize(struct antk_body *self, struct ant_heap *heap, size_t bytes, s
         resize_here(heap, b, bytes);
         return 0;
     }
-    if (!may_release(heap, b))
-        return -EBADMSG;
     int rc = obtain(self, heap, bytes, &other);
     if (rc != 0)
         return rc;
+    if (!may_release(heap, b)) { /* its neighbours may be others now, so not before */
+        if (may_release(heap, other))
+            release(heap, other);
+        return -EBADMSG;
+    }
     size_t former = antk_block_bytes(b);
     memcpy(other + 1, b + 1, former < bytes ? former : bytes);
     if (heap->root == b + 1)

@@ -540,6 +540,8 @@ static void random_damage_does_no_harm(void **state)
                 ant_heap_info(heap, &info);
             if (draw(50) == 0)
                 ant_heap_trim(heap);
+            if (draw(100) == 0)
+                ant_heap_compact(heap, trace_nothing, NULL);
         }
         ant_heap_check(heap, NULL);
         void *areas[64];
