@@ -10,28 +10,25 @@ static bool is_heap(const struct ant_heap *heap)
     return heap->magic == antk_heap_magic(heap) && heap->segment.heap == heap;
 }
 
-static bool is_sound(const struct ant_heap *heap, size_t pages)
+/* ... whose header is that of this area, in this layout. */
+static bool is_sound(struct antk_endpoint *ep, const struct ant_heap *heap, uint32_t frame)
 {
-    return heap->layout == ANTK_HEAP_LAYOUT &&
-           heap->segment.check == antk_segment_check(&heap->segment) && heap->segment.pages == pages;
-}
-
-static int examine(struct antk_body *self, const struct ant_heap *heap, uint32_t frame)
-{
-    if (!is_heap(heap))
-        return -EINVAL;
-    return is_sound(heap, antk_pool_area(self->core->pool, frame)->pages) ? 0 : -EBADMSG;
+    return heap->layout == ANTK_HEAP_LAYOUT && antk_heap_segment_frame(ep, heap, &heap->segment) == frame;
 }
 
 int antk_heap_own(struct antk_body *self, struct ant_heap *heap)
 {
     uint32_t frame;
     int rc = antk_own_area(self, heap, &frame);
-    if (rc == 0)
-        rc = examine(self, heap, frame);
-    if (rc == 0 && heap->compaction && heap->incarnation == self->incarnation)
-        rc = -EBUSY; /* of a body that died meanwhile it is none */
-    return rc;
+    if (rc != 0)
+        return rc;
+    if (!is_heap(heap))
+        return -EINVAL;
+    if (heap->layout != ANTK_HEAP_LAYOUT)
+        return -EBADMSG;
+    bool busy = heap->compaction &&
+                heap->incarnation == self->incarnation; /* of a body that died meanwhile it is none */
+    return busy ? -EBUSY : 0;
 }
 
 /* ... or its predecessor's, to be looked at. */
@@ -39,7 +36,11 @@ static int here(struct antk_body *self, const struct ant_heap *heap)
 {
     uint32_t frame;
     int rc = antk_find_here(self, heap, &frame);
-    return rc == 0 ? examine(self, heap, frame) : rc;
+    if (rc != 0)
+        return rc;
+    if (!is_heap(heap))
+        return -EINVAL;
+    return is_sound(self->endpoint, heap, frame) ? 0 : -EBADMSG;
 }
 
 /* ---- segments ---- */
@@ -61,8 +62,8 @@ uint32_t antk_heap_area_after(struct antk_endpoint *ep, uint32_t state, uint32_t
 {
     const struct ant_heap *heap = antk_area_address(&ep->window, state);
     const struct antk_segment *segment = antk_area_address(&ep->window, frame);
-    if (frame == state &&
-        !(is_heap(heap) && is_sound(heap, antk_pool_area(ep->core->pool, state)->pages)))
+    if (frame == state && (!is_heap(heap) || heap->layout != ANTK_HEAP_LAYOUT ||
+                           segment->check != antk_segment_check(segment)))
         return ANTK_NO_FRAME;
     return segment->next ? antk_heap_segment_frame(ep, heap, segment->next) : ANTK_NO_FRAME;
 }
@@ -70,6 +71,8 @@ uint32_t antk_heap_area_after(struct antk_endpoint *ep, uint32_t state, uint32_t
 bool antk_heap_has_its_segments(struct antk_body *self, const struct ant_heap *heap)
 {
     uint64_t count = 1, most = antk_pool_pages(self->core->pool);
+    if (antk_heap_segment_frame(self->endpoint, heap, &heap->segment) == ANTK_NO_FRAME)
+        return false;
     for (const struct antk_segment *s = &heap->segment; s->next; s = s->next, count++)
         if (count == most || antk_heap_segment_frame(self->endpoint, heap, s->next) == ANTK_NO_FRAME)
             return false;
@@ -180,7 +183,7 @@ int ant_heap_open(const void *state, struct ant_heap **heap)
         return -EBADMSG;
     if (found->layout != ANTK_HEAP_LAYOUT)
         return -EPROTO;
-    if (!is_sound(found, antk_pool_area(self->core->pool, frame)->pages))
+    if (!is_sound(self->endpoint, found, frame))
         return -EBADMSG;
     *heap = found;
     return 0;

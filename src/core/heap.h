@@ -99,7 +99,7 @@ static inline bool antk_block_is(const struct antk_block *b, uint32_t kind)
 
 static inline uint64_t antk_segment_check(const struct antk_segment *s)
 {
-    return antk_heap_mix(antk_heap_mix((uintptr_t)s, (uintptr_t)s->heap), antk_heap_mix((uintptr_t)s->next, s->pages));
+    return antk_heap_mix(antk_heap_mix((uintptr_t)s, (uintptr_t)s->heap), (uintptr_t)s->next ^ s->pages << 32);
 }
 
 static inline uint64_t antk_heap_magic(const struct ant_heap *heap)

@@ -332,13 +332,12 @@ static int take_area(struct antk_body *self, const struct ant_heap *heap, size_t
 static int grow(struct antk_body *self, struct ant_heap *heap, uint32_t units, struct antk_block **block)
 {
     struct antk_endpoint *ep = self->endpoint;
-    size_t most = antk_pool_pages(self->core->pool), least = pages_for(units), pages;
+    size_t least = pages_for(units), pages;
     struct antk_segment *last = &heap->segment;
-    for (size_t count = 1; last->next; count++) {
-        if (count > most || antk_heap_segment_frame(ep, heap, last->next) == ANTK_NO_FRAME)
-            return -EBADMSG;
+    if (!antk_heap_has_its_segments(self, heap))
+        return -EBADMSG;
+    while (last->next)
         last = last->next;
-    }
     uint32_t frame;
     int rc = take_area(self, heap, least, &pages, &frame);
     if (rc != 0)
