@@ -92,7 +92,7 @@ int antk_heap_object(struct antk_body *self, struct ant_heap *heap, const void *
     struct antk_segment *segment = antk_area_address(&ep->window, first);
     if (antk_heap_segment_frame(ep, heap, segment) == ANTK_NO_FRAME)
         return -EFAULT;
-    struct antk_block *b = (struct antk_block *)(uintptr_t)object - 1; // NOLINT(performance-no-int-to-ptr)
+    struct antk_block *b = (struct antk_block *)(uintptr_t)object - 1;
     if (offset % ANTK_HEAP_UNIT != 0 || b < antk_segment_first(segment) ||
         b >= antk_segment_end(segment) || !antk_block_ok(b) || !antk_block_is(b, ANTK_BLOCK_USED))
         return -EINVAL;

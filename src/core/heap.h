@@ -121,7 +121,7 @@ static inline uint64_t antk_link_seal(const uint64_t *link, const void *to)
 
 static inline struct antk_free *antk_link_to(uint64_t link)
 {
-    return (struct antk_free *)((link & ((UINT64_C(1) << ANTK_LINK_BITS) - 1)) * ANTK_HEAP_UNIT); // NOLINT(performance-no-int-to-ptr)
+    return (struct antk_free *)((link & ((UINT64_C(1) << ANTK_LINK_BITS) - 1)) * ANTK_HEAP_UNIT);
 }
 
 static inline bool antk_link_ok(const uint64_t *link)

@@ -187,6 +187,7 @@ static void request(struct ant_server *self, struct ant_request *rq)
         break;
     }
     expect_ok(ant_heap_check(heap, NULL));
+    expect_error(ant_heap_destroy(heap), EBUSY); /* it is the state */
     m->number = book->count;
     m->version = self->program->version;
     m->sum = self->program->state_version == 1 ? look_at_one(book) : look_at_two(book);

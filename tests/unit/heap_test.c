@@ -333,16 +333,16 @@ static void trace_nothing(struct ant_heap *heap, void *context)
     do {                                                                                           \
         struct ant_heap_info info_;                                                                \
         void *made_ = NULL, *object_ = (object);                                                   \
-        assert_error(ant_heap_destroy(heap), error);                                               \
-        assert_error(ant_heap_root_set(heap, object_), error);                                     \
-        assert_error(ant_heap_alloc(heap, 1, &made_), error);                                      \
-        assert_error(ant_heap_resize(heap, 1, &object_), error);                                   \
-        assert_error(ant_heap_free(heap, object_), error);                                         \
-        assert_error(ant_heap_trim(heap), error);                                                  \
-        assert_error(ant_heap_info(heap, &info_), error);                                          \
-        assert_error(ant_heap_check(heap, NULL), error);                                           \
-        assert_error(ant_heap_compact(heap, trace_nothing, NULL), error);                          \
-        assert_error(ant_heap_moved(heap, &object_), error);                                       \
+        assert_error(ant_heap_destroy(heap), E##error);                                            \
+        assert_error(ant_heap_root_set(heap, object_), E##error);                                  \
+        assert_error(ant_heap_alloc(heap, 1, &made_), E##error);                                   \
+        assert_error(ant_heap_resize(heap, 1, &object_), E##error);                                \
+        assert_error(ant_heap_free(heap, object_), E##error);                                      \
+        assert_error(ant_heap_trim(heap), E##error);                                               \
+        assert_error(ant_heap_info(heap, &info_), E##error);                                       \
+        assert_error(ant_heap_check(heap, NULL), E##error);                                        \
+        assert_error(ant_heap_compact(heap, trace_nothing, NULL), E##error);                       \
+        assert_error(ant_heap_moved(heap, &object_), E##error);                                    \
     } while (0)
 
 static void what_is_no_heap_is_refused(void **state)
@@ -351,15 +351,15 @@ static void what_is_no_heap_is_refused(void **state)
     struct ant_heap *heap = new_heap(0), *found = NULL;
     char *area = new_area(2);
     void *object = new_object(heap, 10);
-    assert_no_heap((struct ant_heap *)(void *)area, object, EINVAL);
-    assert_no_heap((struct ant_heap *)(void *)(area + 16), object, EINVAL);
-    assert_no_heap((struct ant_heap *)NULL, object, EFAULT);
+    assert_no_heap((struct ant_heap *)(void *)area, object, INVAL);
+    assert_no_heap((struct ant_heap *)(void *)(area + 16), object, INVAL);
+    assert_no_heap((struct ant_heap *)NULL, object, FAULT);
     assert_error(ant_heap_open(area, &found), EBADMSG);
     assert_error(ant_heap_open(area + ANT_PAGE_BYTES, &found), EINVAL);
     assert_error(ant_heap_open(NULL, &found), EFAULT);
     memcpy(area, heap, ANT_PAGE_BYTES);
     assert_error(ant_heap_open(area, &found), EBADMSG); /* it lay elsewhere */
-    assert_no_heap((struct ant_heap *)(void *)area, object, EINVAL);
+    assert_no_heap((struct ant_heap *)(void *)area, object, INVAL);
     heap->layout++;
     assert_error(ant_heap_open(heap, &found), EPROTO);
     heap->layout--;
@@ -368,7 +368,7 @@ static void what_is_no_heap_is_refused(void **state)
     assert_ptr_equal(found, heap);
     assert_ok(ant_ica_free(area));
     assert_ok(ant_heap_destroy(heap));
-    assert_no_heap(heap, object, EFAULT);
+    assert_no_heap(heap, object, FAULT);
 }
 
 static void another_process_has_another_heap(void **state)
@@ -376,7 +376,7 @@ static void another_process_has_another_heap(void **state)
     (void)state;
     ant_pid puppet = puppet_create("other", FIXTURE_PRIORITY);
     struct ant_heap *heap = puppet_new_area(puppet, 1), *found = NULL;
-    assert_no_heap(heap, NULL, EPERM);
+    assert_no_heap(heap, NULL, PERM);
     assert_error(ant_heap_open(heap, &found), EPERM);
 }
 
