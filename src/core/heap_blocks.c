@@ -180,11 +180,6 @@ static void tell_next(struct antk_block *b)
     antk_block_write(next, next->units, b->units, next->use);
 }
 
-static void wipe(struct antk_block *b) /* what was a header, and is within a block now */
-{
-    memset(b, 0, sizeof *b);
-}
-
 void antk_segment_init(struct antk_segment *segment, struct ant_heap *heap, size_t pages)
 {
     segment->heap = heap;
@@ -226,7 +221,7 @@ static bool may_cut(struct ant_heap *heap, struct antk_block *b, uint32_t rest)
            (rest < ANTK_BLOCK_LEAST || antk_block_may_list(heap, rest));
 }
 
-/* The object's block is its own no more; in no list yet. */
+/* The object's block is its own no more; in no list yet. Its header, which may soon lie within a longer block, is never taken for an object's again. */
 static void vacate(struct ant_heap *heap, struct antk_block *b)
 {
     heap->objects--;
@@ -242,7 +237,6 @@ static void join_next(struct ant_heap *heap, struct antk_block *b)
         return;
     antk_block_unlist(heap, next);
     antk_block_write(b, b->units + next->units, b->before, b->use);
-    wipe(next);
     tell_next(b);
 }
 
@@ -284,7 +278,6 @@ static void release(struct ant_heap *heap, struct antk_block *b)
     if (before != b && antk_block_is(before, ANTK_BLOCK_FREE)) {
         antk_block_unlist(heap, before);
         antk_block_write(before, before->units + b->units, before->before, ANTK_BLOCK_FREE);
-        wipe(b);
         tell_next(before);
         b = before;
     }
@@ -343,7 +336,7 @@ static int grow(struct antk_body *self, struct ant_heap *heap, uint32_t units, s
     if (rc != 0)
         return rc;
     struct antk_segment *segment = antk_area_address(&ep->window, frame);
-    memset(segment, 0, pages * ANT_PAGE_BYTES); /* of a heap that lay there before, headers may be left */
+    memset(segment, 0, pages * ANT_PAGE_BYTES); /* of a heap that lay there before, headers of objects may be left */
     antk_segment_init(segment, heap, pages);
     *block = antk_segment_first(segment);
     if (!may_cut(heap, *block, (*block)->units - units)) {

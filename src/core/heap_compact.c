@@ -193,12 +193,11 @@ static void change_pointers(struct ant_heap *heap)
         heap->root = moved(heap->root);
 }
 
-/* Nothing more goes to this segment: what is left of it is one free block, in which no former header is left. */
+/* Nothing more goes to this segment: what is left of it is one free block. (Former headers in it have had their check overwritten by where the object went.) */
 static void close_segment(struct ant_heap *heap, struct place *p)
 {
     uint32_t room = room_at(p);
     if (room > 0) {
-        memset(p->to, 0, room * ANTK_HEAP_UNIT);
         antk_block_write(p->to, room, p->before, ANTK_BLOCK_FREE);
         antk_block_list(heap, p->to);
         go_behind(p, room);

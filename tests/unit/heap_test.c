@@ -323,6 +323,24 @@ static void pointers_to_no_object_are_refused(void **state)
     assert_ok(ant_heap_destroy(heap));
 }
 
+static void objects_of_a_heap_that_is_gone_are_refused(void **state)
+{
+    (void)state;
+    struct ant_heap *heap = new_heap(0), *again;
+    new_object(heap, 10); /* theirs are not the first headers, which are written anew */
+    void *in_first = new_object(heap, 50);
+    new_object(heap, 10000);
+    void *in_second = new_object(heap, 10000);
+    assert_ok(ant_heap_destroy(heap));
+    again = new_heap(0);
+    assert_ptr_equal(again, heap);
+    void *first_of_second = new_object(again, 5000);
+    assert_ok(ant_heap_free(again, first_of_second));
+    assert_error(ant_heap_free(again, in_first), EINVAL);
+    assert_error(ant_heap_free(again, in_second), EINVAL);
+    assert_ok(ant_heap_destroy(again));
+}
+
 static void trace_nothing(struct ant_heap *heap, void *context)
 {
     (void)heap, (void)context;
@@ -795,6 +813,7 @@ int main(void)
         core_test(a_heap_takes_the_last_pages),
         core_test(wrong_arguments_are_refused),
         core_test(pointers_to_no_object_are_refused),
+        core_test(objects_of_a_heap_that_is_gone_are_refused),
         core_test(what_is_no_heap_is_refused),
         core_test(another_process_has_another_heap),
         core_test(who_is_no_process_has_no_heap),
