@@ -791,6 +791,26 @@ static void tell_without_memory(struct ant_heap *heap, void *context)
     expect_error(ant_heap_moved(heap, context), ENOMEM);
 }
 
+static void overwrite(struct ant_heap *heap, void *context)
+{
+    (void)heap;
+    ((char *)context)[-1] ^= 1;
+}
+
+static void a_heap_that_its_tracer_damages_is_left_alone(void **state)
+{
+    (void)state;
+    struct ant_heap *heap = new_heap(0);
+    char *gap = new_object(heap, 100), *object = new_object(heap, 100);
+    strcpy(object, "here");
+    assert_ok(ant_heap_free(heap, gap));
+    assert_error(ant_heap_compact(heap, overwrite, object), EBADMSG);
+    object[-1] ^= 1;
+    assert_sound(heap);
+    assert_string_equal(object, "here");
+    assert_ok(ant_heap_destroy(heap));
+}
+
 static void compacting_without_memory_is_given_up(void **state)
 {
     (void)state;
@@ -824,6 +844,7 @@ int main(void)
         core_test(former_headers_are_gone_after_compacting),
         core_test(wrong_pointers_give_a_compaction_up),
         core_test(a_heap_that_is_compacted_is_busy),
+        core_test(a_heap_that_its_tracer_damages_is_left_alone),
         core_test(compacting_without_memory_is_given_up),
     };
     return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
