@@ -161,7 +161,7 @@ ANT_API int ant_heap_free(struct ant_heap *heap, void *object);
 ANT_API int ant_heap_trim(struct ant_heap *heap);
 
 /*
- * Tells how full a heap is. Takes time in proportion to its areas and free blocks.
+ * Tells how full a heap is. Takes time in proportion to the free blocks of about the greatest length.
  *
  * heap: of the caller, or, in `start`, of its predecessor.
  * info: filled.
