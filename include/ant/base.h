@@ -38,7 +38,7 @@
 #define ANT_VERSION "0.1.0"
 
 /* The binary interface between a core and the programs that run on it; a program carries the one it was built with. */
-#define ANT_ABI 4u
+#define ANT_ABI 5u
 
 /* The page of the emulated machine, in bytes: the unit of every ICA. */
 #define ANT_PAGE_BYTES 4096u

@@ -49,7 +49,7 @@ struct ant_timing {
 
 /* A bound, and what it was made from. */
 struct ant_bound {
-    uint64_t bound_ns;   /* no swap takes longer */
+    uint64_t bound_ns;   /* no swap takes longer, the time of `prepare` not counted */
     uint64_t request_ns; /* the longest `request` ... */
     uint64_t result_ns;  /* ... and `result`: declared, or observed */
     uint64_t base_ns;    /* the swap's own work, `start` included */

@@ -41,10 +41,10 @@ struct ant_server {
     const struct ant_program *program;
     enum ant_start_reason reason;
     uint32_t function;   /* the function id that it was first created under */
-    uint32_t generation; /* 1 for a fresh one; during a swap's `start` the one that it will have */
-    const void *state;   /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only */
+    uint32_t generation; /* 1 for a fresh one; during a swap's `prepare` and `start` the one that it will have */
+    const void *state;   /* the state area, or NULL. In `start` after a swap without a transformer it is still the old server's: read only. NULL in `prepare` and `dispose` */
     size_t state_bytes;  /* its length, in whole pages */
-    void *context;       /* for whatever does not outlive this generation; NULL at first */
+    void *context;       /* for whatever does not outlive this generation; NULL at first. `dispose` is there to free it */
 };
 
 /*
@@ -83,6 +83,19 @@ struct ant_program {
     void (*stop)(struct ant_server *self);
     /* Its own loop on ant_receive; what it returns is its exit status. */
     int (*run)(struct ant_server *self);
+    /*
+     * What takes long before it can serve: opens files, loads tables into self->context. The first callback, on the new server's thread; in a swap while the old server
+     * still serves, one priority below it, and nobody waits for it but the requester. What `start` may do it may do, but that it has no state yet (ant_state_set is refused),
+     * and sees nothing of its predecessor's; reason is ANT_START_RESTART if that was dead when the swap began. Returns as `start` does: not 0, and it will not serve. May be NULL.
+     */
+    int (*prepare)(struct ant_server *self);
+    /*
+     * The last callback of a generation, for freeing self->context: called once for each that came as far as `prepare` or `start`, however that went, on its own
+     * thread, when it is no process any more: replaced, failed, rolled back, or ended by itself or a stop. Not called of one that ended by force: death, ant_kill, or abandoned.
+     * Every call of the core returns -EPERM there, no area may be touched, and a fault is not contained. It has to return: those who wait for the end of the
+     * server (ant_stop, ant_wait, ant_shutdown; ant_swap and ant_serve, if it failed) wait for it. May be NULL.
+     */
+    void (*dispose)(struct ant_server *self);
     const struct ant_transformer *transformers; /* the versions whose state it can take over, beside its own */
     size_t transformer_count;
     const struct ant_timing *timing; /* how long things take, for ant_swap_bound and swaps with a deadline; NULL: not declared */
@@ -108,14 +121,15 @@ struct ant_server_options {
     int priority;               /* default: the caller's */
     size_t stack_bytes;         /* 64 KiB to 64 TiB; default: the core's config */
     uint32_t queue_limit;       /* requests queued at most; default: no limit but the pool */
+    int64_t prepare_timeout_ns; /* how long `prepare` may take; default 30 s */
     int64_t start_timeout_ns;   /* how long `start` may take; default 10 s */
     int64_t watchdog_ns;        /* how long it may take from one message to the next ant_receive, before it counts as hung and is ended as by ant_kill (while it rests in a swap, no time counts); default: for ever. A core has a process of its own that watches, one of max_processes, from the first such server on, or, with contain_faults, from the first thread on that has to be stopped */
     enum ant_on_death on_death; /* default: ANT_DEATH_WAIT */
 };
 
 /*
- * Creates a server under a function id and waits until its `start` has returned. Until then the caller runs above the server's
- * priority, so that its time limit holds.
+ * Creates a server under a function id and waits until its `prepare` and `start` have returned. Until then the caller runs above the server's
+ * priority, so that its time limits hold.
  *
  * function: not 0; more ids can be added with ant_function_add.
  * program: borrowed for as long as it serves. options: NULL for all defaults; borrowed during the call.
@@ -129,12 +143,12 @@ struct ant_server_options {
  *   -EEXIST     somebody serves that function already
  *   -EAGAIN     max_processes run already, or the host has no thread to give
  *   -ENOMEM     no memory or no addresses
- *   -EOWNERDEAD it ended or died in `start`
- *   -ETIMEDOUT  `start` took longer than start_timeout_ns; if it hangs outside the core, it is abandoned (see ant_swap)
+ *   -EOWNERDEAD it ended or died in `prepare` or `start`
+ *   -ETIMEDOUT  `prepare` or `start` took longer than it may; if it hangs outside the core, it is abandoned (see ant_swap)
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN  the core is shutting down, or the caller was asked to stop
  *   -EPERM      the calling thread is no process
- *   any other   what `start` returned
+ *   any other   what `prepare` or `start` returned
  */
 ANT_API int ant_serve(uint32_t function, const struct ant_program *program,
                       const struct ant_server_options *options, ant_pid *pid);
@@ -186,15 +200,15 @@ ANT_API int ant_lookup(uint32_t function, ant_pid *pid);
  * Errors:
  *   -EFAULT  state is the address of no area
  *   -EINVAL  state points inside an area or at a request, or the caller is no server made by ant_serve
- *   -EPERM   the area is another process's, or the predecessor's (which is the state already); or the calling thread is
- *            no process
+ *   -EPERM   the area is another process's, or the predecessor's (which is the state already); the caller is in `prepare`; or the
+ *            calling thread is no process
  */
 ANT_API int ant_state_set(void *state);
 
 /*
  * The state of the calling server, to write to.
  *
- * NULL when it has none, while it is still the predecessor's (in `start` after a swap without a transformer, until that has
+ * NULL when it has none, while it is still the predecessor's (in `prepare`, and in `start` after a swap without a transformer, until that has
  * committed), and from anyone who is no server.
  */
 ANT_API void *ant_state(void);

@@ -30,11 +30,12 @@ enum ant_swap_step {
 
 /* A field that is 0 has its default. */
 struct ant_swap_options {
+    int64_t prepare_timeout_ns;                 /* for `prepare`; default 30 s */
     int64_t quiesce_timeout_ns;                 /* from the notice until the old server gives up its loop; default 5 s */
     int64_t start_timeout_ns;                   /* for transformer and `start` together; default 5 s */
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
-    int64_t deadline_ns; /* above 0, from the call: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
+    int64_t deadline_ns; /* above 0, from the call, the time of `prepare` not counted: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
     bool trust_state;    /* of a server that died or hung: its state is whole, the successor is to have it, and all areas; default: they are freed */
     bool force;          /* a server that does not come to its quiescent point within quiesce_timeout_ns is ended as by ant_kill, and replaced as a dead one; default: -ETIMEDOUT */
 };
@@ -61,15 +62,16 @@ struct ant_swap_report {
     uint64_t blackout_ns;      /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive; 0: it did not give it up, or is dead still */
     uint64_t transform_ns;     /* of the blackout: in the transformer */
     uint64_t start_ns;         /* of the blackout: in `start` */
-    /* Where swap_ns went; the four add up to it. */
+    /* Where swap_ns went; the five add up to it. */
+    uint64_t prepare_ns;         /* the new server was in `prepare`; the old one served */
     uint64_t base_ns;            /* the swap's own work, `start` and transformer included */
     uint64_t request_work_ns;    /* the old server was finishing a request */
     uint64_t result_work_ns;     /* ... a result */
     uint64_t higher_priority_ns; /* others ran, or the parties waited for the processor */
     struct ant_swap_count queued_requests, queued_results, in_service, outstanding;
-    uint64_t bound_ns;  /* of a swap with a deadline: the longest that it may take; else 0 */
+    uint64_t bound_ns;  /* of a swap with a deadline: the longest that it may take, without prepare_ns; else 0 */
     size_t state_bytes; /* of the state handed over */
-    bool abandoned;     /* the new server hung in `start`: its thread and areas are held until it next calls into the core */
+    bool abandoned;     /* the new server hung in `prepare` or `start`: its thread and areas are held until it next calls into the core */
     uint32_t swallowed; /* rolled back: requests that the new server had sent, whose results will be dropped */
     bool restarted;     /* the old server was dead, or died before it came to rest: steps 3 to 5, 9 and 12 that it has not done have no time, and the blackout began with its death */
 };
@@ -79,7 +81,7 @@ struct ant_swap_report {
  *
  * The new server has the old one's id, priority, window and function ids. The old one is replaced at its quiescent point:
  * when it next looks for a message. While a swap of it goes on, the caller runs above the server's priority, so
- * that its deadlines hold.
+ * that its deadlines hold. If the new program has a `prepare`, that runs first, and the old server serves meanwhile (unless it is the caller itself).
  *
  * function: any function id of the server. program: as in ant_serve. options: NULL for all defaults; borrowed during the call.
  * report: filled, if not NULL, on success, on every roll-back, on -ENOTSUP and -ETIME, and where there is no thread (-EAGAIN, or -ENOMEM in step 2). Step 12 may
@@ -104,15 +106,15 @@ struct ant_swap_report {
  *   -EPERM     the calling thread is no process
  * Errors, rolled back: the old server serves, its queues untouched, what the new one had allocated freed (processes and servers
  * that it created go on; it had better create them once it serves):
- *   -ETIMEDOUT a time limit, or the deadline, passed. In step 4: the old server did not give up its loop (but see `force`). In step 6: `start` or the transformer hung.
+ *   -ETIMEDOUT a time limit, or the deadline, passed. In step 2: `prepare` hung. In step 4: the old server did not give up its loop (but see `force`). In step 6: `start` or the transformer hung.
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
- *   -EOWNERDEAD the new server ended or died in `start` or the transformer
+ *   -EOWNERDEAD the new server ended or died in `prepare`, `start` or the transformer
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   -ECANCELED it was cancelled: ant_swap_cancel
  *   -EINTR     (report only) the caller was ended: ant_kill
- *   any other  what `start` or the transformer returned
+ *   any other  what `prepare`, `start` or the transformer returned
  * Error, nobody serves:
  *   -ESRCH     the old server ended (not: died) before it gave up its loop; its function ids are gone
  *

@@ -196,9 +196,11 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     body->own_thread.own_scheduling = false;
     atomic_store(&body->base_priority, priority);
     atomic_store(&body->raised_priority, 0);
+    atomic_store(&body->lowered, 0);
     atomic_store(&body->runs, body);
     atomic_store(&body->lent_level, 0);
     body->exit_status = 0;
+    body->begun = false;
     body->returned = false;
     atomic_store(&body->death, 0);
     atomic_store(&body->busy_since_ns, 0);
@@ -256,6 +258,26 @@ static void leave_endpoint(struct antk_body *self, bool ended)
     antk_waiters_wake(self->core, waiters);
 }
 
+/* Is its program to clean up after it? Not if it was ended by force, wherever it stood: it may hold a lock, or be in the midst of a change. */
+static bool has_to_dispose(struct antk_body *self, bool given_up)
+{
+    uint32_t forced = atomic_load(&self->flags) & ~(uint32_t)(given_up ? ANTK_ABANDONED : 0);
+    return self->begun && self->server.program->dispose && forced == 0 && atomic_load(&self->death) == 0;
+}
+
+/*
+ * It is no process any more, but is not yet seen to have ended. One that was replaced stays below its successor meanwhile, which serves, and is nobody's hindrance in the
+ * next swap (bound.h).
+ */
+static void dispose(struct antk_body *self, bool replaced)
+{
+    if (replaced)
+        self->machine->ops->set_priority(&self->own_thread, antk_own_level(self) - 1);
+    self->server.state = NULL;
+    self->server.state_bytes = 0;
+    self->server.program->dispose(&self->server);
+}
+
 /* Whether its entry has returned, or it was left by longjmp, or by the program's pthread_exit. */
 static void body_leave(void *arg)
 {
@@ -268,9 +290,15 @@ static void body_leave(void *arg)
         antk_lock(&core->lock);
         antk_set_priority_unlock(&self->own_thread, atomic_load(&self->base_priority), &core->lock);
     }
-    bool ended = self->candidate && antk_candidate_ended(self, self->exit_status);
+    struct antk_candidate *candidate = self->candidate;
+    bool given_up = false;
+    bool ended = candidate && antk_candidate_end(self, self->exit_status, &given_up);
     ended |= antk_process_end(self, self->exit_status) == ANTK_ENDED;
     leave_thread(self);
+    if (has_to_dispose(self, given_up))
+        dispose(self, !candidate && !ended);
+    if (candidate)
+        antk_candidate_ended(candidate);
     leave_endpoint(self, ended);
     bool keep = may_be_kept(self);
     if (keep)
@@ -299,6 +327,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     }
     init_body(body, ep, start->priority);
     atomic_store(&body->raised_priority, start->raised_priority);
+    atomic_store(&body->lowered, start->lowered);
     atomic_store(&body->own_thread.priority, antk_body_level(body)); /* nobody else knows it yet */
     body->own_thread.interruptible = core->config.contain_faults;
     body->own_thread.held = start->held;
@@ -453,7 +482,8 @@ static int max(int a, int b)
 
 int antk_own_level(struct antk_body *body)
 {
-    return max(atomic_load(&body->base_priority), atomic_load(&body->raised_priority));
+    return max(atomic_load(&body->base_priority) - atomic_load(&body->lowered),
+               atomic_load(&body->raised_priority));
 }
 
 /* Of one that has been killed outside the core nobody needs anything more. */

@@ -26,27 +26,61 @@ void antk_candidate_put(struct antk_candidate *c)
 
 /* ---- on the candidate's thread ---- */
 
+/* Waits until it may go that far. False: it has been given up before. */
+static bool may_go(struct antk_body *self, struct antk_candidate *c, enum antk_go how_far)
+{
+    for (;;) {
+        if (antk_candidate_fate(c) != ANTK_PENDING)
+            return false;
+        if (atomic_load(&c->go) >= how_far)
+            return true;
+        if (antk_wait_park(self, ANTK_NEVER,
+                           (struct antk_wait){"the swap to begin", -1, true, false}) == -EINTR)
+            return false;
+    }
+}
+
+static int call_out(struct antk_body *self, int (*callback)(struct ant_server *server))
+{
+    antk_go_outside(self);
+    int rc = callback(&self->server);
+    antk_come_back(self);
+    return rc;
+}
+
+static int prepare(struct antk_body *self, struct antk_candidate *c)
+{
+    if (!c->program->prepare)
+        return 0;
+    int rc = call_out(self, c->program->prepare);
+    if (rc == 0) {
+        antk_times_of(self, &c->prepared_times);
+        atomic_store(&c->prepared, true);
+        antk_unpark(self->core->machine, c->requester->thread);
+    }
+    return rc;
+}
+
+static int start(struct antk_body *self, struct antk_candidate *c)
+{
+    int rc = c->ops->bring_state(c);
+    return rc == 0 && c->program->start ? call_out(self, c->program->start) : rc;
+}
+
 static int candidate_main(struct antk_body *self)
 {
     struct antk_candidate *c = self->candidate;
     antk_thread_settle(&self->own_thread);
-    for (;;) {
-        if (antk_candidate_fate(c) != ANTK_PENDING)
-            return 0;
-        if (atomic_load(&c->go))
-            break;
-        if (antk_wait_park(self, ANTK_NEVER,
-                           (struct antk_wait){"the swap to begin", -1, true, false}) == -EINTR)
-            return -ESHUTDOWN; /* given up before it began */
-    }
+    if (!may_go(self, c, ANTK_PREPARES))
+        return -ESHUTDOWN;
+    self->begun = true;
     atomic_store(&self->stray, true);
     atomic_fetch_add(&c->endpoint->strays, 1);
-    int rc = c->ops->prepare(c);
-    if (rc == 0 && c->program->start) {
-        antk_go_outside(self);
-        rc = c->program->start(&self->server);
-        antk_come_back(self);
-    }
+    int rc = prepare(self, c);
+    if (rc == 0 && !may_go(self, c, ANTK_STARTS))
+        return -ESHUTDOWN;
+    if (rc == 0)
+        rc = start(self, c);
     if (rc != 0) {
         antk_candidate_cancel(c, rc);
         return rc;
@@ -60,7 +94,7 @@ static int candidate_main(struct antk_body *self)
 }
 
 /* Its requester may have given up waiting (abandoned), or wait for this. */
-bool antk_candidate_ended(struct antk_body *self, int status)
+bool antk_candidate_end(struct antk_body *self, int status, bool *given_up)
 {
     struct antk_candidate *c = self->candidate;
     struct antk_endpoint *ep = self->endpoint;
@@ -83,13 +117,20 @@ bool antk_candidate_ended(struct antk_body *self, int status)
     if (fresh) /* there is nobody else to the process */
         antk_endpoint_close(ep, -EOWNERDEAD, status);
     self->candidate = NULL;
-    antk_lock(&self->core->lock);
-    atomic_store(&c->ended, true);
-    antk_unlock(&self->core->lock);
-    if (!abandoned)
-        antk_unpark(self->core->machine, c->requester->thread);
-    antk_candidate_put(c);
+    *given_up = !abandoned;
     return fresh;
+}
+
+void antk_candidate_ended(struct antk_candidate *c)
+{
+    struct antk_core *core = c->endpoint->core;
+    antk_lock(&core->lock);
+    atomic_store(&c->ended, true);
+    bool abandoned = c->abandoned; /* not since it has begun to end */
+    antk_unlock(&core->lock);
+    if (!abandoned)
+        antk_unpark(core->machine, c->requester->thread);
+    antk_candidate_put(c);
 }
 
 /* ---- on the requester's ---- */
@@ -99,6 +140,7 @@ int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_b
 {
     struct antk_body_start start = {
         .priority = priority,
+        .lowered = reason != ANT_START_FRESH && c->program->prepare != NULL,
         .held = true,
         .stack_bytes = stack_bytes,
         .entry = candidate_main,
@@ -116,15 +158,37 @@ void antk_candidate_release(struct antk_candidate *c, bool first)
 {
     struct antk_core *core = c->endpoint->core;
     antk_lock(&core->lock);
-    if (!atomic_load(&c->ended)) /* so its thread exists */
+    bool exists = !atomic_load(&c->ended); /* its thread, that is */
+    if (exists && c->body->own_thread.held) {
         antk_thread_release(&c->body->own_thread, first);
+    } else if (exists && atomic_exchange(&c->body->lowered, 0) != 0) {
+        core->machine->ops->set_priority(c->body->thread, antk_body_level(c->body));
+    }
     antk_unlock(&core->lock);
+}
+
+static void let_go(struct antk_candidate *c, enum antk_go how_far)
+{
+    atomic_store(&c->go, how_far);
+    antk_unpark(c->endpoint->core->machine, c->body->thread);
+}
+
+void antk_candidate_prepare(struct antk_candidate *c, int64_t timeout_ns)
+{
+    if (!c->program->prepare)
+        return;
+    uint64_t deadline_ns = antk_deadline(c->endpoint->core->machine, timeout_ns);
+    let_go(c, ANTK_PREPARES);
+    while (!atomic_load(&c->prepared) && antk_candidate_fate(c) == ANTK_PENDING) {
+        int rc = antk_candidate_park(c, deadline_ns, "a new server to prepare, process");
+        if (rc != 0 && !atomic_load(&c->prepared))
+            antk_candidate_cancel(c, rc);
+    }
 }
 
 void antk_candidate_go(struct antk_candidate *c)
 {
-    atomic_store(&c->go, true);
-    antk_unpark(c->endpoint->core->machine, c->body->thread);
+    let_go(c, ANTK_STARTS);
 }
 
 bool antk_candidate_commit(struct antk_candidate *c)
@@ -228,7 +292,7 @@ static bool give_up(struct antk_candidate *c)
     antk_unlock(&core->lock);
     if (abandoned)
         antk_log(&core->log, ANT_LOG_WARNING,
-                 "process %u (%s): a new server is given up, does not come back from start, and is abandoned",
+                 "process %u (%s): a new server is given up, does not come back from prepare or start, and is abandoned",
                  c->endpoint->index, c->endpoint->name);
     return abandoned;
 }
@@ -247,7 +311,7 @@ bool antk_candidate_wind_up(struct antk_candidate *c)
 {
     struct antk_wait wait = {"a new server that failed to end", c->endpoint->index, false, false};
     antk_candidate_await_undone(c);
-    if (!c->failed && atomic_load(&c->go) && give_up(c))
+    if (!c->failed && atomic_load(&c->go) != ANTK_WAITS && give_up(c))
         return true;
     hasten(c);
     while (!atomic_load(&c->ended)) {

@@ -15,11 +15,20 @@ enum antk_fate {
     ANTK_CANCELLED
 };
 
+/* How far it may go. */
+enum antk_go {
+    ANTK_WAITS,
+    ANTK_PREPARES,
+    ANTK_STARTS
+};
+
+#define ANTK_PREPARE_TIMEOUT_NS ((int64_t)(30 * ANT_NS_PER_S))
+
 struct antk_candidate;
 
 struct antk_candidate_ops {
     /* On the candidate's thread, before `start`: brings its state about. */
-    int (*prepare)(struct antk_candidate *c);
+    int (*bring_state)(struct antk_candidate *c);
     /* On the candidate's thread, after `start`: registers it, if its fate is still open. */
     void (*enroll)(struct antk_candidate *c);
     /* On the winner's thread, right after the fate became CANCELLED: whoever served before goes on serving. */
@@ -35,17 +44,19 @@ struct antk_candidate {
     struct antk_body *requester;
     struct antk_body *body;
     _Atomic uint32_t refs;
-    _Atomic uint32_t fate;      /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
-    _Atomic bool undone;        /* after cancellation: `cancelled` is through */
-    bool failed;                /* it was cancelled by its own thread, which is on its way out; written before undone */
-    _Atomic bool go;            /* it may begin */
-    _Atomic bool ended;         /* after cancellation: its thread has left and its things are freed */
-    bool ending;                /* core->lock: its thread is back in the core, to end */
-    bool abandoned;             /* core->lock: nobody waits for it to end */
-    int priority;               /* that it has set for itself, from its registration on; 0: none */
-    bool own_state;             /* it will have this state instead of its predecessor's: */
-    uint32_t state;             /* frame, or ANTK_NO_FRAME for none */
-    _Atomic uint32_t swallowed; /* requests it had sent whose results will be dropped */
+    _Atomic uint32_t fate;            /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
+    _Atomic bool undone;              /* after cancellation: `cancelled` is through */
+    bool failed;                      /* it was cancelled by its own thread, which is on its way out; written before undone */
+    _Atomic uint32_t go;              /* enum antk_go */
+    _Atomic bool prepared;            /* `prepare` has returned 0 */
+    struct antk_times prepared_times; /* what its thread had used by then, from its beginning; all 0 without `prepare` */
+    _Atomic bool ended;               /* after cancellation: its thread has left and its things are freed */
+    bool ending;                      /* core->lock: its thread is back in the core, to end */
+    bool abandoned;                   /* core->lock: nobody waits for it to end */
+    int priority;                     /* that it has set for itself, from its registration on; 0: none */
+    bool own_state;                   /* it will have this state instead of its predecessor's: */
+    uint32_t state;                   /* frame, or ANTK_NO_FRAME for none */
+    _Atomic uint32_t swallowed;       /* requests it had sent whose results will be dropped */
 };
 
 void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops,
@@ -57,9 +68,19 @@ void antk_candidate_put(struct antk_candidate *c);
 /* Creates its body, which waits for antk_candidate_go, and need not run before antk_candidate_release. The body has a reference of its own. */
 int antk_candidate_create(struct antk_candidate *c, int priority, size_t stack_bytes,
                           enum ant_start_reason reason, uint32_t function, uint32_t generation);
-/* Its thread takes its place, at first or only in the end the last of its priority: see antk_thread_release. */
+/*
+ * Its thread takes its place, at first or only in the end the last of its priority: see antk_thread_release. One that was released to prepare, below the
+ * server that it is to replace, comes to the server's level with this, in the end the last there.
+ */
 void antk_candidate_release(struct antk_candidate *c, bool first);
+/* Requester: has a released one make its `prepare`, if there is one, and waits for that; cancels it if it is not through in time. */
+void antk_candidate_prepare(struct antk_candidate *c, int64_t timeout_ns);
 void antk_candidate_go(struct antk_candidate *c);
+/* Is the calling process in `prepare`? */
+static inline bool antk_is_preparing(const struct antk_body *self)
+{
+    return self->candidate && atomic_load(&self->candidate->go) < ANTK_STARTS;
+}
 
 static inline enum antk_fate antk_candidate_fate(struct antk_candidate *c)
 {
@@ -90,8 +111,10 @@ int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const ch
  */
 bool antk_candidate_wind_up(struct antk_candidate *c);
 
-/* The body's thread leaves while it is still a candidate. Has the process ended with it? */
-bool antk_candidate_ended(struct antk_body *body, int status);
+/* The body's thread leaves while it is still a candidate: what it has is freed. Has the process ended with it? given_up: its requester waits for that, whoever has cancelled it. */
+bool antk_candidate_end(struct antk_body *body, int status, bool *given_up);
+/* ... and has left: its requester is told. Takes the body's reference away. */
+void antk_candidate_ended(struct antk_candidate *c);
 
 /* -EINVAL, -EPROTO as in ant_serve. */
 int antk_program_check(const struct ant_program *program);

@@ -49,8 +49,9 @@ static void tell_swap(struct antk_endpoint *ep)
         antk_unpark(ep->core->machine, requester->thread);
 }
 
-/* Ends it as it was decided. What has died may yet turn out to have ended. */
-static enum antk_end finish(struct antk_endpoint *ep, enum antk_end end, int death, int status)
+/* Ends it as it was decided, when this incarnation has stopped acting for it. What has died may yet turn out to have ended. */
+static enum antk_end finish(struct antk_endpoint *ep, uint32_t incarnation, enum antk_end end,
+                            int death, int status)
 {
     struct antk_core *core = ep->core;
     if (end == ANTK_NOT_ACTING)
@@ -62,7 +63,7 @@ static enum antk_end finish(struct antk_endpoint *ep, enum antk_end end, int dea
     if (end == ANTK_DIED) {
         antk_pin_again(ep);     /* the dead keep their place */
         antk_monitors_free(ep); /* first: one that comes back would be a result of the successor's */
-        antk_requests_bereave(ep);
+        antk_requests_bereave(ep, incarnation);
         struct antk_news news;
         if (wait_for_successor(ep, &news)) {
             antk_monitors_tell_news(core, &news); /* before the swap is */
@@ -89,7 +90,7 @@ enum antk_end antk_process_end(struct antk_body *self, int status)
     /* Acting or not: if it was killed just then, an old state may have been left to it. */
     if (atomic_load(&self->flags) & ANTK_KILLED)
         antk_endpoint_retire(self);
-    return finish(ep, end, atomic_load(&self->death), status);
+    return finish(ep, self->incarnation, end, atomic_load(&self->death), status);
 }
 
 bool antk_process_bury_dead(struct antk_endpoint *ep)
@@ -168,7 +169,7 @@ int antk_process_force(struct antk_endpoint *ep, int why, uint64_t busy_since_ns
         return 0;
     }
     abandon(core, body, incarnation);
-    if (finish(ep, end, why, 0) == ANTK_ENDED)
+    if (finish(ep, incarnation, end, why, 0) == ANTK_ENDED)
         antk_waiters_wake(core, antk_endpoint_bury(ep));
     antk_unpin(ep);
     atomic_store(&core->stop_tries, 0);

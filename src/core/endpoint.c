@@ -204,6 +204,20 @@ static void tell_end(struct antk_endpoint *ep)
     antk_monitors_tell(ep, ANT_CHANGE_ENDED, 0);
 }
 
+/* A new server that has not been told of yet, in `prepare` perhaps, will have nobody to replace. */
+static void cancel_swap(struct antk_endpoint *ep)
+{
+    antk_lock(&ep->lock);
+    struct antk_candidate *c = ep->swap;
+    if (c)
+        atomic_fetch_add(&c->refs, 1);
+    antk_unlock(&ep->lock);
+    if (!c)
+        return;
+    antk_candidate_cancel(c, -ESRCH);
+    antk_candidate_put(c);
+}
+
 void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
 {
     antk_lock(&ep->lock);
@@ -218,6 +232,7 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     antk_unlock(&ep->lock);
     if (requester)
         antk_unpark(ep->core->machine, requester->thread);
+    cancel_swap(ep); /* before what it has out is dropped: else it would wait for that */
     antk_requests_close(ep, error);
     antk_monitors_free(ep);
     if (ep->program)

@@ -41,6 +41,25 @@ static inline void antk_wake(struct antk_core *core, struct antk_body *body)
         antk_unpark(core->machine, body->thread);
 }
 
+static inline bool antk_is_later(uint32_t incarnation, uint32_t than)
+{
+    return (int32_t)(incarnation - than) > 0;
+}
+
+/*
+ * The first in a queue (out, results) for a body. What a later incarnation has sent is passed over: that is a new server which has not been
+ * registered yet, or has failed, and then it is about to be dropped.
+ */
+static inline uint32_t antk_first_sent_locked(struct antk_endpoint *ep, const struct antk_queue *queue,
+                                              uint32_t incarnation)
+{
+    struct antk_record *records = ep->core->records;
+    uint32_t frame = queue->head;
+    while (frame != ANTK_NO_FRAME && antk_is_later(records[frame].incarnation, incarnation))
+        frame = records[frame].link[queue->kind].next;
+    return frame;
+}
+
 /* The request at an address, as the caller's own or as one that it serves. -EFAULT, -EINVAL, -EPERM. */
 int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame);
 /* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. must: as in antk_area_hand. */

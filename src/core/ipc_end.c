@@ -111,11 +111,12 @@ static void repeat_or_answer(struct antk_endpoint *ep)
     }
 }
 
-/* Takes the first of a queue off it; its frame, or ANTK_NO_FRAME. Nobody else will look for it there. */
-static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint64_t *tag)
+/* Takes the first of a queue that nobody after this incarnation has sent off it; its frame, or ANTK_NO_FRAME. Nobody else will look for it there. */
+static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint32_t incarnation,
+                    uint64_t *tag)
 {
     antk_lock(&ep->lock);
-    uint32_t frame = queue->head;
+    uint32_t frame = antk_first_sent_locked(ep, queue, incarnation);
     if (frame != ANTK_NO_FRAME) {
         *tag = atomic_load(&antk_record(ep->core, frame)->tag);
         antk_record(ep->core, frame)->swallowed = true;
@@ -127,32 +128,32 @@ static uint32_t pop(struct antk_endpoint *ep, struct antk_queue *queue, uint64_t
     return frame;
 }
 
-static void drop_results(struct antk_endpoint *ep)
+static void drop_results(struct antk_endpoint *ep, uint32_t incarnation)
 {
     uint32_t frame;
     uint64_t tag;
-    while ((frame = pop(ep, &ep->results, &tag)) != ANTK_NO_FRAME)
+    while ((frame = pop(ep, &ep->results, incarnation, &tag)) != ANTK_NO_FRAME)
         antk_drop(ep, frame, antk_record(ep->core, frame)->data);
 }
 
 /* Gives up all that is out. Whatever cannot be withdrawn is dropped by whoever answers it: it finds this endpoint closed. */
 void antk_requests_close(struct antk_endpoint *ep, int error)
 {
-    uint32_t frame;
+    uint32_t frame, last = atomic_load(&ep->core->incarnations);
     uint64_t tag;
     answer_all(ep, error);
-    while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME)
+    while ((frame = pop(ep, &ep->out, last, &tag)) != ANTK_NO_FRAME)
         if (antk_withdraw(ep, frame, tag, true) == 0)
             antk_drop(ep, frame, antk_record(ep->core, frame)->data);
-    drop_results(ep);
+    drop_results(ep, last);
 }
 
 /* Data areas that come back are the server's again, whether it named them in its state or had them from a client. */
-static void withdraw_all(struct antk_endpoint *ep)
+static void withdraw_all(struct antk_endpoint *ep, uint32_t incarnation)
 {
     uint32_t frame;
     uint64_t tag;
-    while ((frame = pop(ep, &ep->out, &tag)) != ANTK_NO_FRAME) {
+    while ((frame = pop(ep, &ep->out, incarnation, &tag)) != ANTK_NO_FRAME) {
         if (antk_withdraw(ep, frame, tag, true) != 0)
             continue;
         uint32_t data = antk_record(ep->core, frame)->data;
@@ -163,23 +164,24 @@ static void withdraw_all(struct antk_endpoint *ep)
 }
 
 /* A synchronous request that was answered, but whose result its sender did not live to take. */
-static void drop_untaken(struct antk_endpoint *ep)
+static void drop_untaken(struct antk_endpoint *ep, uint32_t incarnation)
 {
     struct antk_core *core = ep->core;
     antk_lock(&core->sweep_lock); /* a new server that has failed may be ending, and sweep what is its own */
     for (uint32_t frame = antk_area_next(core->pool, 0); frame != ANTK_NO_FRAME;
          frame = antk_area_next(core->pool, frame + 1))
         if (atomic_load(&antk_pool_area(core->pool, frame)->owner) == ep->window.id &&
-            antk_state_of(antk_record(core, frame)) == ANTK_DONE)
+            antk_state_of(antk_record(core, frame)) == ANTK_DONE &&
+            !antk_is_later(atomic_load(&antk_record(core, frame)->incarnation), incarnation))
             antk_drop(ep, frame, antk_record(core, frame)->data);
     antk_unlock(&core->sweep_lock);
 }
 
-void antk_requests_bereave(struct antk_endpoint *ep)
+void antk_requests_bereave(struct antk_endpoint *ep, uint32_t incarnation)
 {
-    withdraw_all(ep);
-    drop_results(ep);
-    drop_untaken(ep);
+    withdraw_all(ep, incarnation);
+    drop_results(ep, incarnation);
+    drop_untaken(ep, incarnation);
     if (ep->on_death == ANT_DEATH_FAIL)
         answer_all(ep, -EOWNERDEAD); /* nothing is queued any more: see enqueue */
     else

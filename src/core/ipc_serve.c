@@ -13,19 +13,6 @@
 
 /* ---- it is received ---- */
 
-/*
- * The first result for a body. Results of what a later incarnation has sent are passed over: that is a new server which has
- * not been registered yet, or has failed, and then they are about to be dropped.
- */
-static uint32_t first_result_locked(struct antk_body *self)
-{
-    struct antk_record *records = self->core->records;
-    uint32_t frame = self->endpoint->results.head;
-    while (frame != ANTK_NO_FRAME && (int32_t)(records[frame].incarnation - self->incarnation) > 0)
-        frame = records[frame].link[ANTK_LINK_QUEUE].next;
-    return frame;
-}
-
 /* It is the body's from here on. */
 static void receive(struct antk_body *self, uint32_t frame, enum antk_request_state state,
                     enum antk_activity activity, enum ant_event_kind event)
@@ -44,7 +31,8 @@ static size_t take_locked(struct antk_body *self, struct ant_message *messages, 
     struct antk_record *records = self->core->records;
     size_t count = 0;
     uint32_t frame;
-    while (count < capacity && (frame = first_result_locked(self)) != ANTK_NO_FRAME) {
+    while (count < capacity &&
+           (frame = antk_first_sent_locked(ep, &ep->results, self->incarnation)) != ANTK_NO_FRAME) {
         antk_queue_unlink(records, &ep->results, frame);
         receive(self, frame, ANTK_HELD, ANTK_RESULT_WORK, ANT_EVENT_RESULT);
         messages[count++] = (struct ant_message){ANT_RESULT, antk_view(ep, frame)};

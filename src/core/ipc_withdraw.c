@@ -1,4 +1,5 @@
 /* Requests under way: pulling one back that its server has not received yet, and listing them. */
+#include "core/candidate.h"
 #include "core/core.h"
 #include "core/ipc.h"
 
@@ -75,6 +76,13 @@ static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, s
     item->peer = as_client ? antk_sending(ep->core, frame)->server : atomic_load(&record->client);
 }
 
+/* In `prepare` a new server is shown nothing of its predecessor's, which still serves. */
+static bool is_shown(struct antk_body *self, uint32_t frame, enum ant_pending_kind kind)
+{
+    return !antk_is_preparing(self) ||
+           (kind != ANT_IN_SERVICE && antk_record(self->core, frame)->incarnation == self->incarnation);
+}
+
 int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t capacity, size_t *count)
 {
     ANTK_ENTER(self);
@@ -86,12 +94,17 @@ int ant_pending(enum ant_pending_kind kind, struct ant_pending *items, size_t ca
     struct antk_queue *queue = kind == ANT_IN_SERVICE    ? &ep->service
                                : kind == ANT_OUTSTANDING ? &ep->out
                                                          : &ep->results;
-    size_t listed = 0;
+    size_t found = 0;
     antk_lock(&ep->lock);
-    for (uint32_t frame = queue->head; frame != ANTK_NO_FRAME && listed < capacity;
-         frame = antk_record(self->core, frame)->link[queue->kind].next)
-        describe(ep, frame, kind != ANT_IN_SERVICE, &items[listed++]);
-    *count = queue->count;
+    for (uint32_t frame = queue->head; frame != ANTK_NO_FRAME;
+         frame = antk_record(self->core, frame)->link[queue->kind].next) {
+        if (!is_shown(self, frame, kind))
+            continue;
+        if (found < capacity)
+            describe(ep, frame, kind != ANT_IN_SERVICE, &items[found]);
+        found++;
+    }
+    *count = found;
     antk_unlock(&ep->lock);
     return 0;
 }

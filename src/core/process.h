@@ -138,6 +138,7 @@ struct antk_body {
     _Alignas(64) _Atomic uint32_t inside; /* != 0: its thread is in the core; written by that only. See antk_enter */
     _Atomic int base_priority;            /* its own; written under the endpoint's lock ... */
     _Atomic int raised_priority;          /* ... and what it is raised to for a while; 0: nothing */
+    _Atomic int lowered;                  /* a new server in `prepare`, while another serves: how far below its own it is */
     struct antk_body *_Atomic runs;       /* what its own thread runs: itself, or a server in a direct call. That thread's, as is this: */
     _Atomic uint32_t lent_level;          /* a server that it runs, and that has made a call in its turn, wants this level for that; 0: there is none. See direct.c */
     _Atomic int death;                    /* why it has died: a signal, or a negative errno value; 0: it has not */
@@ -150,6 +151,7 @@ struct antk_body {
     struct antk_frame own_frame; /* ... and on its own thread's */
     int exit_status;
     struct antk_attached *attached;          /* a thread of the program's that has joined (attach.c); NULL: one that the core has made, or boot */
+    bool begun;                              /* a server: it came as far as `prepare` or `start`, and has to dispose of what they made; its own thread's */
     bool returned;                           /* its thread has come back from its process, not ended in it; its own thread's */
     void *signal_stack;                      /* its slot's, for faults; NULL: none. See contain.h */
     stack_t former_stack;                    /* its own thread's: what it had for this before */
@@ -352,6 +354,7 @@ bool antk_endpoint_stop(struct antk_endpoint *ep);
 struct antk_body_start {
     int priority;
     int raised_priority; /* until antk_body_raise; 0: not raised */
+    int lowered;         /* until antk_candidate_release; 0: not lowered */
     bool held;           /* until antk_candidate_release */
     size_t stack_bytes;
     int (*entry)(struct antk_body *body);
@@ -391,6 +394,11 @@ void antk_body_settle_unlock(struct antk_body *body);
 /* Raises a body to at least this level, so that a time limit of its holds; 0: back to its own. No lock held. */
 void antk_body_raise(struct antk_body *body, int level);
 
+/* The times of the thread that runs a body. */
+static inline void antk_times_of(struct antk_body *body, struct antk_times *times)
+{
+    body->machine->ops->times(body->thread, times);
+}
 /* An observed server has received a message, and is back for the next: how long did it work on it? See observe.c. */
 void antk_observe_begin(struct antk_body *self);
 void antk_observe_end(struct antk_body *self);
@@ -400,7 +408,10 @@ void antk_observe_end(struct antk_body *self);
 void antk_requests_close(struct antk_endpoint *ep, int error);
 /* Gives up what one body of the endpoint has out: withdrawn, or its results will be dropped. Returns how many of the latter. */
 uint32_t antk_requests_disown(struct antk_endpoint *ep, uint32_t incarnation);
-/* A server has died: gives up what it has out and its results; what it has in service is answered with -EOWNERDEAD, or queued again. */
-void antk_requests_bereave(struct antk_endpoint *ep);
+/*
+ * A server has died: gives up what it, or a predecessor, has out and its results; what it has in service is answered with -EOWNERDEAD, or queued again.
+ * What a later incarnation has, a new server in `prepare`, stays.
+ */
+void antk_requests_bereave(struct antk_endpoint *ep, uint32_t incarnation);
 
 #endif

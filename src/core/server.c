@@ -102,7 +102,7 @@ int antk_program_check(const struct ant_program *program)
     return program->timing && !timing_ok(program->timing) ? -EINVAL : 0;
 }
 
-static int prepare_fresh(struct antk_candidate *c)
+static int bring_no_state(struct antk_candidate *c)
 {
     (void)c;
     return 0;
@@ -131,10 +131,11 @@ static void destroy_fresh(struct antk_candidate *c)
     free(c);
 }
 
-static const struct antk_candidate_ops fresh_ops = {prepare_fresh, enroll_fresh, cancelled_fresh,
+static const struct antk_candidate_ops fresh_ops = {bring_no_state, enroll_fresh, cancelled_fresh,
                                                     destroy_fresh};
 
-static int start_candidate(struct antk_candidate *c, uint32_t function, int priority, int64_t timeout_ns)
+static int start_candidate(struct antk_candidate *c, uint32_t function, int priority,
+                           const struct ant_server_options *o)
 {
     struct antk_endpoint *ep = c->endpoint;
     int rc = antk_candidate_create(c, priority, ep->stack_bytes, ANT_START_FRESH, function, 1);
@@ -145,8 +146,10 @@ static int start_candidate(struct antk_candidate *c, uint32_t function, int prio
     if (rc != 0) {
         antk_candidate_cancel(c, rc);
     } else {
+        antk_candidate_prepare(c, o->prepare_timeout_ns ? o->prepare_timeout_ns : ANTK_PREPARE_TIMEOUT_NS);
         antk_candidate_go(c);
-        uint64_t deadline_ns = antk_deadline(ep->core->machine, timeout_ns);
+        uint64_t deadline_ns = antk_deadline(
+            ep->core->machine, o->start_timeout_ns ? o->start_timeout_ns : START_TIMEOUT_NS);
         while (antk_candidate_fate(c) == ANTK_PENDING) {
             rc = antk_candidate_park(c, deadline_ns, "the start of server");
             if (rc != 0)
@@ -198,8 +201,7 @@ int ant_serve(uint32_t function, const struct ant_program *program,
     ep->first_function = function;
     antk_candidate_init(c, &fresh_ops, ep, program, self);
     antk_body_raise(self, priority + 1); /* so that its limit holds even if `start` spins */
-    rc = start_candidate(c, function, priority,
-                         o->start_timeout_ns ? o->start_timeout_ns : START_TIMEOUT_NS);
+    rc = start_candidate(c, function, priority, o);
     if (rc == 0 && pid)
         *pid = antk_endpoint_pid(ep);
     antk_candidate_put(c);
@@ -223,6 +225,8 @@ int ant_state_set(void *state)
         return -EPERM;
     if (!self->server.program)
         return -EINVAL;
+    if (antk_is_preparing(self))
+        return -EPERM;
     struct antk_candidate *c = self->candidate;
     struct antk_endpoint *ep = self->endpoint;
     uint32_t frame = ANTK_NO_FRAME;

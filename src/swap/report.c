@@ -41,11 +41,6 @@ void antk_report_ledger_locked(struct antk_swap *s)
 
 /* ---- times ---- */
 
-void antk_times_of(struct antk_body *body, struct antk_times *times)
-{
-    body->core->machine->ops->times(body->thread, times);
-}
-
 uint64_t antk_blocked_ns(struct antk_body *body)
 {
     struct antk_times times;
@@ -80,15 +75,16 @@ void antk_report_notice_cost(struct antk_swap *s)
 void antk_report_new_times(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    uint64_t *cpu_ns = &s->new_after.cpu_ns[ANTK_IDLE];
+    uint64_t *cpu_ns = &s->new_after.cpu_ns[ANTK_IDLE], before_ns = s->new_before.cpu_ns[ANTK_IDLE];
     const uint64_t *time_ns = s->report.step_time_ns;
     antk_lock(&ep->lock);
     if (ep->body && ep->body == s->c.body) {
         antk_times_of(s->c.body, &s->new_after);
-        uint64_t limit_ns = s->quiescent_ns + s->report.blackout_ns - time_ns[ANT_SWAP_START];
+        uint64_t limit_ns =
+            before_ns + s->quiescent_ns + s->report.blackout_ns - time_ns[ANT_SWAP_START];
         *cpu_ns = *cpu_ns < limit_ns ? *cpu_ns : limit_ns; /* it may have served meanwhile */
     } else {
-        *cpu_ns = s->report.transform_ns + s->report.start_ns;
+        *cpu_ns = before_ns + s->report.transform_ns + s->report.start_ns;
     }
     antk_unlock(&ep->lock);
 }
@@ -152,7 +148,6 @@ static void remember_base(struct antk_swap *s)
  */
 void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_after)
 {
-    static const struct antk_times none;
     uint64_t work_ns[ANTK_ACTIVITIES] = {0}, base_ns = 0;
     if (s->old_measured) {
         for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
@@ -164,8 +159,9 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
     if (s->accepted && s->old != s->c.requester)
         base_ns += s->old_costs_ns;
     base_ns += all_cpu_between(&s->requester_before, requester_after) +
-               all_cpu_between(&none, &s->new_after) + s->new_after.blocked_ns - s->new_blocked_ns;
-    uint64_t rest_ns = s->report.swap_ns;
+               all_cpu_between(&s->new_before, &s->new_after) + s->new_after.blocked_ns -
+               s->new_blocked_ns;
+    uint64_t rest_ns = s->report.swap_ns - s->report.prepare_ns;
     s->report.request_work_ns = take(&rest_ns, work_ns[ANTK_REQUEST_WORK]);
     s->report.result_work_ns = take(&rest_ns, work_ns[ANTK_RESULT_WORK]);
     s->report.base_ns = take(&rest_ns, base_ns);

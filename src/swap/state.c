@@ -40,13 +40,14 @@ static void show(struct antk_body *self, uint32_t frame)
         some ? antk_pool_area(ep->core->pool, frame)->pages * (size_t)ANT_PAGE_BYTES : 0;
 }
 
-int antk_state_prepare(struct antk_candidate *c)
+int antk_state_bring(struct antk_candidate *c)
 {
     struct antk_swap *s = antk_swap_of(c);
     struct antk_body *self = antk_self;
     struct antk_machine *machine = self->core->machine;
     if (antk_times_exact(s))
         s->new_blocked_ns = antk_blocked_ns(self);
+    s->new_before = c->prepared_times;
     if (s->report.restarted)
         self->server.reason = ANT_START_RESTART;
     bool inherits = antk_swap_inherits(s);

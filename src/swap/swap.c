@@ -129,8 +129,9 @@ static int step_2_create(struct antk_swap *s)
     int priority = ep->priority;
     antk_unlock(&ep->lock);
     s->raised_priority = priority + 1;
-    return antk_candidate_create(&s->c, priority, ep->stack_bytes, ANT_START_SWAP,
-                                 ep->first_function, s->report.generation);
+    return antk_candidate_create(&s->c, priority, ep->stack_bytes,
+                                 s->old ? ANT_START_SWAP : ANT_START_RESTART, ep->first_function,
+                                 s->report.generation);
 }
 
 /* ---- 3: the core notifies the old server, and wakes it ---- */
@@ -462,8 +463,7 @@ static void destroy(struct antk_candidate *c)
     free(antk_swap_of(c));
 }
 
-static const struct antk_candidate_ops swap_ops = {antk_state_prepare, enroll, antk_swap_cancelled,
-                                                   destroy};
+static const struct antk_candidate_ops swap_ops = {antk_state_bring, enroll, antk_swap_cancelled, destroy};
 
 /*
  * Would the requester be woken in step 5 for nothing but to make step 6? It has to be if that costs it something, or to keep a time limit that ends before the one
@@ -479,13 +479,15 @@ static bool may_be_unattended(struct antk_swap *s, int64_t quiesce_timeout_ns, i
 }
 
 /* Steps 2 to 10, as the requester sees them. */
-static int run_steps(struct antk_swap *s, int64_t quiesce_timeout_ns, int64_t start_timeout_ns)
+static int run_steps(struct antk_swap *s, int64_t prepare_timeout_ns, int64_t quiesce_timeout_ns,
+                     int64_t start_timeout_ns)
 {
     int rc = step_2_create(s);
     if (rc != 0) {
         give_up(s, rc);
         return antk_candidate_error(&s->c);
     }
+    antk_swap_prepare(s, prepare_timeout_ns);
     bool itself = s->old == s->c.requester; /* from step 3 on, who dies is no old server any more */
     s->unattended = !itself && may_be_unattended(s, quiesce_timeout_ns, start_timeout_ns);
     step_3_notify(s);
@@ -528,7 +530,8 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
         antk_candidate_put(&s->c);
         return rc;
     }
-    rc = run_steps(s, o->quiesce_timeout_ns ? o->quiesce_timeout_ns : TIMEOUT_NS,
+    rc = run_steps(s, o->prepare_timeout_ns ? o->prepare_timeout_ns : ANTK_PREPARE_TIMEOUT_NS,
+                   o->quiesce_timeout_ns ? o->quiesce_timeout_ns : TIMEOUT_NS,
                    o->start_timeout_ns ? o->start_timeout_ns : TIMEOUT_NS);
     bool replaced = rc == 0 && s->old == self, restarted = rc == 0 && s->report.restarted;
     step_11_return(s, rc);

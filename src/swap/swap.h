@@ -37,13 +37,13 @@ struct antk_swap {
     _Atomic uint64_t transformer_time_ns; /* the new server: when its transformer was called; 0: not, or there is none */
     _Atomic uint64_t start_time_ns;       /* ... and its `start` */
     struct antk_ledger at_notice;
-    enum antk_activity activity; /* of the old server at the notice */
-    bool old_measured;           /* old_at_rest is taken */
-    uint64_t lent_ns;            /* what it did on a client's thread after the notice, blocked time included */
-    uint64_t notice_ns;          /* of what the old server waited after the notice, the requester's step 3 */
-    uint64_t old_costs_ns;       /* what the old server's own steps cost, once it has given up its loop */
-    struct antk_times requester_before, old_at_notice, old_at_rest, new_after;
-    uint64_t new_blocked_ns; /* for how long the new server had waited when it began; its processor time all counts */
+    enum antk_activity activity;                                                           /* of the old server at the notice */
+    bool old_measured;                                                                     /* old_at_rest is taken */
+    uint64_t lent_ns;                                                                      /* what it did on a client's thread after the notice, blocked time included */
+    uint64_t notice_ns;                                                                    /* of what the old server waited after the notice, the requester's step 3 */
+    uint64_t old_costs_ns;                                                                 /* what the old server's own steps cost, once it has given up its loop */
+    struct antk_times requester_before, old_at_notice, old_at_rest, new_before, new_after; /* without what `prepare` took */
+    uint64_t new_blocked_ns;                                                               /* for how long the new server had waited when it began; its processor time all counts */
 };
 
 static inline struct antk_swap *antk_swap_of(struct antk_candidate *c)
@@ -57,6 +57,8 @@ static inline struct antk_swap *antk_swap_of_notice(struct antk_notice *notice)
 }
 
 /* wait.c: requester, with time limits; what does not come in time is cancelled, or, an old server, ended if the swap may do that. */
+/* Has the new server prepare, if its program does, below the old one, which serves; the deadline of the swap and all shares but one do without that time. */
+void antk_swap_prepare(struct antk_swap *s, int64_t timeout_ns);
 /* Waits until the old server is at rest, or the swap is decided. */
 void antk_swap_await_rest(struct antk_swap *s, int64_t timeout_ns);
 /* Waits until the new server has done its steps, or the swap is cancelled. */
@@ -78,7 +80,7 @@ void antk_swap_cancelled(struct antk_candidate *c);
 int antk_state_plan(const struct ant_program *old, const struct ant_program *new,
                     const struct ant_swap_options *options, struct ant_transformer *found);
 /* In step 6, on the new server's thread: its state comes about, the old one as it is, or transformed, or none. */
-int antk_state_prepare(struct antk_candidate *c);
+int antk_state_bring(struct antk_candidate *c);
 /*
  * After the commit, on the new server's thread, before it or anybody else can do more with them: the state that was transformed is nobody's any more, and if it is a
  * heap, nor are its other areas.
@@ -91,7 +93,6 @@ void antk_state_free_old(struct antk_swap *s);
 void antk_ledger_take_locked(struct antk_endpoint *ep, struct antk_ledger *ledger);
 /* What became of the four queues between the notice and now, when they pass, or stay. Endpoint's lock held. */
 void antk_report_ledger_locked(struct antk_swap *s);
-void antk_times_of(struct antk_body *body, struct antk_times *times);
 uint64_t antk_blocked_ns(struct antk_body *body);
 /*
  * `virtual` tells a thread's times for nothing. Real machines need a system call (400 to 700 ns here), so the new server's are not

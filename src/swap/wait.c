@@ -1,7 +1,33 @@
-/* The requester's two waits in a swap (swap.c): until the old server is at rest, between steps 3 and 6, and until the new one is registered, from step 6 to step 11. */
+/* The requester's three waits in a swap (swap.c): in step 2, while the new server prepares; until the old server is at rest, between steps 3 and 6, and until the new one is registered, from step 6 to step 11. */
 #include "swap/swap.h"
 
 #include <errno.h>
+
+/* What a process has used of the processor between two looks does not count: it was before. */
+static void forget(struct antk_times *counted_from, const struct antk_times *from,
+                   const struct antk_times *to)
+{
+    for (int activity = 0; activity < ANTK_ACTIVITIES; activity++)
+        counted_from->cpu_ns[activity] += to->cpu_ns[activity] - from->cpu_ns[activity];
+}
+
+void antk_swap_prepare(struct antk_swap *s, int64_t timeout_ns)
+{
+    struct antk_machine *machine = s->c.endpoint->core->machine;
+    struct antk_times before, after;
+    if (!s->c.program->prepare)
+        return;
+    uint64_t begin_ns = antk_now(machine);
+    antk_times_of(s->c.requester, &before);
+    antk_body_raise(s->c.requester, s->raised_priority); /* so that its limit holds */
+    antk_candidate_release(&s->c, false);
+    antk_candidate_prepare(&s->c, timeout_ns);
+    antk_times_of(s->c.requester, &after);
+    s->report.prepare_ns = antk_now(machine) - begin_ns;
+    forget(&s->requester_before, &before, &after);
+    if (s->deadline_ns != ANTK_NEVER)
+        s->deadline_ns += s->report.prepare_ns;
+}
 
 /* When the requester must have seen the next change: within a time limit, and before the deadline of the swap, if it has one. */
 static uint64_t deadline_of(struct antk_swap *s, uint64_t from_ns, int64_t timeout_ns)
