@@ -108,7 +108,7 @@ ANT_API int ant_request_free(struct ant_request *rq);
  *   -ETIMEDOUT  the time limit passed while the request was still queued; it was withdrawn
  *   -EDEADLK    (`virtual`) nobody is ready and no timer is set; it was withdrawn
  * Error, after it was sent; rq is NOT the caller's:
- *   -EINPROGRESS the time limit passed (or, on `virtual`, nobody is ready) while the server had it in service; it goes on
+ *   -EINPROGRESS the time limit passed (or, on `virtual`, nobody is ready) while the server had it in service, or had passed it on; it goes on
  *             as an asynchronous request, and its result comes by ant_receive
  *
  * Paper: section 2.3 (1) to (4), synchronous.
@@ -190,6 +190,35 @@ ANT_API int ant_receive_many(struct ant_message *messages, size_t capacity, size
  */
 ANT_API int ant_reply(struct ant_request *rq, int32_t status);
 
+/* How often one request can be passed on: one that goes round in a circle comes to an end. */
+#define ANT_FORWARDS_MAX 255u
+
+/*
+ * Passes a request that the caller has in service on to another function's server, which answers it in the caller's place: its reply goes straight to the client,
+ * to whom it is the result of what he has asked (his function, operation, cookie and flags), from peer, whoever has answered.
+ *
+ * rq: received by the caller; as in ant_reply it and the area in rq->data (the one that came, another of the caller's own, or NULL) leave the caller, for the
+ *   queue of the next server, at its end. That finds the payload as the caller has left it, the operation that the caller has put in, the client's
+ *   cookie and flags, as function the one that is passed here, and the client as peer. ANT_REPEATABLE is good for the next server's death as for the first one's.
+ * function: not 0; one of the caller's own is allowed: the request goes to the end of its own queue.
+ * What was passed on is not withdrawn any more, as it has been in service: not by a time limit (ant_call: -EINPROGRESS), by ant_cancel (-EINPROGRESS), or by the end of
+ * its client, whose result is dropped. It does not matter here whether that is gone.
+ *
+ * Errors; rq is still in the caller's service, as it was:
+ *   -EFAULT     rq, or rq->data, is the address of no area
+ *   -EINVAL     function is 0, rq is no request, or rq->data points inside an area or at a request
+ *   -EPERM      rq is not in the caller's service (another's, or answered before), rq->data is another process's, the caller is a new
+ *               server that has not been registered yet; or the calling thread is no process
+ *   -EBUSY      rq->data is the caller's state
+ *   -ESRCH      nobody serves function
+ *   -EAGAIN     the queue limit of its server is reached
+ *   -EOWNERDEAD its server has died, has no successor yet, and its options say ANT_DEATH_FAIL
+ *   -EDEADLK    the client serves function, and waits in ant_call for this very request
+ *   -ELOOP      it was passed on ANT_FORWARDS_MAX times
+ *   -ENOMEM     the host cannot move the areas now
+ */
+ANT_API int ant_forward(struct ant_request *rq, uint32_t function);
+
 /*
  * Withdraws a request that the caller has sent asynchronously and whose server has not yet received it; or takes a monitor back.
  *
@@ -199,7 +228,7 @@ ANT_API int ant_reply(struct ant_request *rq, int32_t status);
  *   -EFAULT      rq is no address of the caller's window
  *   -EINVAL      rq is not page-aligned
  *   -ESRCH       the caller has no request out that was sent from there
- *   -EINPROGRESS the server has it in service: it cannot be pulled away; its result will come
+ *   -EINPROGRESS the server has it in service, or has passed it on: it cannot be pulled away; its result will come
  *   -EALREADY    its result is there: ant_receive
  *   -ENOMEM      the host cannot move the areas now; it stays queued
  *   -EPERM       it is the predecessor's, whom a swap has not yet replaced; or the calling thread is no process

@@ -17,13 +17,14 @@ enum ant_event_kind {
     ANT_EVENT_ALLOC,    /* a = frame, b = pages */
     ANT_EVENT_FREE,     /* a = frame, b = pages */
     ANT_EVENT_SEND,     /* a = function, b = cookie */
-    ANT_EVENT_RECEIVE,  /* a request. a = function, b = cookie */
+    ANT_EVENT_RECEIVE,  /* a request. a = function (passed on: the one asked now), b = cookie */
     ANT_EVENT_REPLY,    /* a = status, b = cookie */
     ANT_EVENT_RESULT,   /* the client has its result. a = function, b = cookie */
     ANT_EVENT_CANCEL,   /* withdrawn. a = function, b = cookie */
     ANT_EVENT_STEP,     /* a = step of a swap (1 to 12), b = generation that it is to have */
     ANT_EVENT_ROLLBACK, /* a = step that failed, b = error */
     ANT_EVENT_DEATH,    /* told by whoever found it. a = index of the process that died, b = signal, or the negative errno value that it was ended with */
+    ANT_EVENT_FORWARD,  /* passed on. a = the function that is asked now, b = cookie */
 };
 
 struct ant_event {

@@ -24,6 +24,7 @@ const char *ant_strerror(int error)
         {EEXIST, "somebody serves that function already"},
         {EINVAL, "an argument is not allowed"},
         {EDEADLK, "it would wait for ever"},
+        {ELOOP, "it was passed on too often"},
         {EPROTO, "the program was built for another ABI"},
         {EBADMSG, "it is damaged"},
         {EIO, "input or output failed"},

@@ -117,6 +117,14 @@ struct ant_request *antk_write_header(struct antk_endpoint *ep, uint32_t frame, 
     return request;
 }
 
+void antk_write_request(struct antk_endpoint *ep, uint32_t frame)
+{
+    struct ant_request *request =
+        antk_write_header(ep, frame, atomic_load(&antk_record(ep->core, frame)->client));
+    request->function = antk_asked_function(ep->core, frame);
+    request->operation = antk_asked_operation(ep->core, frame);
+}
+
 ANTK_APART void antk_spend_remaps(struct antk_body *self, uint32_t data)
 {
     size_t pages = data == ANTK_NO_FRAME ? 1 : 1 + antk_pool_area(self->core->pool, data)->pages;
@@ -169,15 +177,9 @@ static int enqueue(struct antk_body *self, struct antk_endpoint *server, uint32_
     struct antk_core *core = server->core;
     struct antk_record *record = antk_record(core, frame);
     struct antk_body *receiver = NULL;
-    int rc = 0;
     antk_lock(&server->lock);
-    if (ANTK_RARELY(server->closed)) {
-        rc = -ESRCH;
-    } else if (ANTK_RARELY(!server->body && server->on_death == ANT_DEATH_FAIL)) {
-        rc = -EOWNERDEAD;
-    } else if (ANTK_RARELY(server->queue_limit != 0 && server->requests.count >= server->queue_limit)) {
-        rc = -EAGAIN;
-    } else {
+    int rc = antk_refusal_locked(server);
+    if (!ANTK_RARELY(rc != 0)) {
         antk_trace_add(core, client->index, ANT_EVENT_SEND, record->function, (int64_t)record->cookie);
         if (style != DIRECT || !begin_directly_locked(self, server, frame, sent)) {
             antk_set_state(record, ANTK_QUEUED, server->index);
@@ -251,6 +253,7 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     record->data = data;
     record->flags = header->flags;
     antk_sending(core, frame)->repeated = false;
+    antk_sending(core, frame)->forwards = 0;
     record->waiter = style != ASYNCHRONOUS ? (self->index + 1) & ANTK_WAITER_MAX : 0;
     if (data != ANTK_NO_FRAME)
         atomic_store_explicit(&antk_sending(core, data)->sent_with, frame + 1, memory_order_relaxed);

@@ -1,4 +1,4 @@
-/* What a request's ordinary way (ipc.c: its client's side, ipc_serve.c: its server's), its withdrawal (ipc_withdraw.c) and the end of a process (ipc_end.c) share. */
+/* What a request's ordinary way (ipc.c: its client's side, ipc_serve.c: its server's), its passing on (ipc_forward.c), its withdrawal (ipc_withdraw.c) and the end of a process (ipc_end.c) share. */
 #ifndef ANTK_IPC_H
 #define ANTK_IPC_H
 
@@ -60,8 +60,21 @@ static inline uint32_t antk_first_sent_locked(struct antk_endpoint *ep, const st
     return frame;
 }
 
+/* Why a server does not take a request: 0, or -ESRCH, -EOWNERDEAD, -EAGAIN. Its lock is held. */
+static inline int antk_refusal_locked(const struct antk_endpoint *server)
+{
+    if (ANTK_RARELY(server->closed))
+        return -ESRCH;
+    if (ANTK_RARELY(!server->body && server->on_death == ANT_DEATH_FAIL))
+        return -EOWNERDEAD;
+    bool full = server->queue_limit != 0 && server->requests.count >= server->queue_limit;
+    return ANTK_RARELY(full) ? -EAGAIN : 0;
+}
+
 /* The request at an address, as the caller's own or as one that it serves. -EFAULT, -EINVAL, -EPERM. */
 int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint32_t *frame);
+/* The same, as one that it serves. */
+int antk_find_served(struct antk_body *self, const struct ant_request *rq, uint32_t *frame);
 /* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. must: as in antk_area_hand. */
 int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data, bool must);
 /* As ant_receive_many, for a process that may. Returns how many, or a negative errno value. */
@@ -72,8 +85,23 @@ int antk_find_data(struct antk_body *self, const void *data, uint32_t *frame);
 void antk_spend_remaps(struct antk_body *self, uint32_t data);
 /* A data area has been received, or is back: it is the process's own. */
 void antk_receive_data(struct antk_body *self, uint32_t data);
+/* What the present server of a request is asked. */
+static inline uint32_t antk_asked_function(struct antk_core *core, uint32_t frame)
+{
+    const struct antk_sending *sending = antk_sending(core, frame);
+    return sending->forwards > 0 ? sending->function : antk_record(core, frame)->function;
+}
+static inline uint32_t antk_asked_operation(struct antk_core *core, uint32_t frame)
+{
+    const struct antk_sending *sending = antk_sending(core, frame);
+    return sending->forwards > 0 ? sending->operation : antk_record(core, frame)->operation;
+}
 /* Writes the header of a request, in the window in which it is now, from what the core knows of it. */
 struct ant_request *antk_write_header(struct antk_endpoint *ep, uint32_t frame, ant_pid peer);
+/* The same for its server: what that is asked, which is not what the client has asked, if it was passed on. */
+void antk_write_request(struct antk_endpoint *ep, uint32_t frame);
+/* A request is not in service any more. */
+void antk_leave_service(struct antk_endpoint *ep, uint32_t frame);
 /* A request is not out any more. */
 void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame);
 /*
@@ -83,7 +111,7 @@ void antk_unlist_out(struct antk_endpoint *ep, uint32_t frame);
 int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t status, int error);
 /*
  * Brings a request that is still queued, as this tag says, back to its client's window; it is CARRIED then, and still
- * listed as out. -EINPROGRESS: it is not queued any more. -ENOMEM: it is still queued. must: as in antk_area_hand; nobody is
+ * listed as out. -EINPROGRESS: it is not queued any more, or was passed on. -ENOMEM: it is still queued. must: as in antk_area_hand; nobody is
  * there to try again.
  */
 int antk_withdraw(struct antk_endpoint *client, uint32_t frame, uint64_t tag, bool must);

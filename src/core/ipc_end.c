@@ -87,7 +87,7 @@ static void repeat_locked(struct antk_endpoint *ep, uint32_t frame)
     struct antk_record *record = antk_record(core, frame);
     antk_queue_unlink(core->records, &ep->service, frame);
     antk_sending(core, frame)->repeated = true;
-    antk_write_header(ep, frame, atomic_load(&record->client));
+    antk_write_request(ep, frame);
     if (record->data != ANTK_NO_FRAME)
         antk_set_state(antk_record(core, record->data), ANTK_CARRIED, 0);
     antk_set_state(record, ANTK_QUEUED, ep->index);

@@ -21,7 +21,11 @@ static void receive(struct antk_body *self, uint32_t frame, enum antk_request_st
     antk_receive_data(self, record->data);
     antk_set_state(record, state, state == ANTK_SERVICE ? self->endpoint->index : 0);
     atomic_store_explicit(&self->own_thread.activity, activity, memory_order_relaxed);
-    antk_trace_add(self->core, self->endpoint->index, event, record->function, (int64_t)record->cookie);
+    if (ANTK_RARELY(self->core->trace != NULL)) {
+        uint32_t function =
+            state == ANTK_SERVICE ? antk_asked_function(self->core, frame) : record->function;
+        antk_trace_record(self->core, self->endpoint->index, event, function, (int64_t)record->cookie);
+    }
 }
 
 /* Takes results, then requests, as many as there are and there is room for. Endpoint's lock held. */
@@ -184,7 +188,7 @@ static bool give_result(struct antk_endpoint *client, uint32_t frame)
     return wanted;
 }
 
-static void leave_service(struct antk_endpoint *ep, uint32_t frame)
+void antk_leave_service(struct antk_endpoint *ep, uint32_t frame)
 {
     antk_lock(&ep->lock);
     antk_queue_unlink(ep->core->records, &ep->service, frame);
@@ -198,7 +202,7 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
     uint64_t cookie = record->cookie;
     struct antk_endpoint *client = antk_pin(core, atomic_load(&record->client));
     if (ANTK_RARELY(!client)) {
-        leave_service(ep, frame);
+        antk_leave_service(ep, frame);
         antk_drop(ep, frame, data);
     } else {
         int rc = antk_carry(ep, client, frame, data, error != 0);
@@ -210,7 +214,7 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
         struct ant_request *request = antk_write_header(client, frame, antk_endpoint_pid(ep));
         request->status = status;
         request->error = error;
-        leave_service(ep, frame);
+        antk_leave_service(ep, frame);
         antk_trace_add(core, ep->index, ANT_EVENT_REPLY, error ? error : status, (int64_t)cookie);
         if (ANTK_RARELY(!give_result(client, frame)))
             antk_drop(client, frame, data);
@@ -219,17 +223,23 @@ int antk_answer(struct antk_endpoint *ep, uint32_t frame, uint32_t data, int32_t
     return 0;
 }
 
+inline int antk_find_served(struct antk_body *self, const struct ant_request *rq, uint32_t *frame)
+{
+    int rc = antk_find_request(self, rq, frame);
+    if (ANTK_RARELY(rc != 0))
+        return rc;
+    return ANTK_RARELY(antk_state_of(antk_record(self->core, *frame)) != ANTK_SERVICE) ? -EPERM : 0;
+}
+
 ANTK_WHOLE int ant_reply(struct ant_request *rq, int32_t status)
 {
     ANTK_ENTER(self);
     if (ANTK_RARELY(!self || self->candidate))
         return -EPERM;
     uint32_t frame, data;
-    int rc = antk_find_request(self, rq, &frame);
+    int rc = antk_find_served(self, rq, &frame);
     if (ANTK_RARELY(rc != 0))
         return rc;
-    if (ANTK_RARELY(antk_state_of(antk_record(self->core, frame)) != ANTK_SERVICE))
-        return -EPERM;
     rc = antk_find_data(self, rq->data, &data);
     if (ANTK_RARELY(rc != 0))
         return rc;

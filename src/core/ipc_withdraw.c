@@ -13,7 +13,8 @@ ANTK_APART int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t 
         return -EINPROGRESS;
     struct antk_endpoint *server = &core->endpoints[antk_tag_server(tag)];
     antk_lock(&server->lock);
-    int rc = atomic_load(&record->tag) == tag ? 0 : -EINPROGRESS;
+    bool queued = atomic_load(&record->tag) == tag && antk_sending(core, frame)->forwards == 0;
+    int rc = queued ? 0 : -EINPROGRESS;
     if (rc == 0)
         rc = antk_carry(server, ep, frame, record->data, must);
     if (rc == 0)
@@ -71,8 +72,8 @@ static void describe(struct antk_endpoint *ep, uint32_t frame, bool as_client, s
     struct antk_record *record = antk_record(ep->core, frame);
     item->request = antk_view(ep, frame);
     item->cookie = record->cookie;
-    item->function = record->function;
-    item->operation = record->operation;
+    item->function = as_client ? record->function : antk_asked_function(ep->core, frame);
+    item->operation = as_client ? record->operation : antk_asked_operation(ep->core, frame);
     item->peer = as_client ? antk_sending(ep->core, frame)->server : atomic_load(&record->client);
 }
 

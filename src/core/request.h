@@ -9,7 +9,7 @@
  *   HELD -> QUEUED            by the client, under the server's lock
  *   QUEUED -> SERVICE, HELD   by the server, or by the client that withdraws it, under the server's lock
  *   SERVICE -> RESULT, DONE   by whoever answers, under the client's lock
- *   SERVICE -> QUEUED         when the server has died, and it may be served again
+ *   SERVICE -> QUEUED         when the server has died, and it may be served again; or, at another, when it is passed on
  *   HELD -> LENT              a monitor; by its process, under its lock
  *   LENT -> RESULT, HELD      by whoever has something to tell, or by the process that takes it back, under its lock
  *   RESULT, DONE -> HELD      by the client
@@ -81,12 +81,16 @@ static_assert(sizeof(struct antk_record) == 64, "a record is a cache line");
 
 /* The rest of a record, of a table of its own: where it went. Some of it is a data area's. */
 struct antk_sending {
-    ant_pid server;             /* whom it was sent to; a monitor: whom it asks about, 0 for everybody */
+    ant_pid server;             /* client's lock: whom it was sent to, or passed on to; a monitor: whom it asks about, 0 for everybody */
     _Atomic uint32_t sent_with; /* of a data area: the frame of the request that it was last sent with, + 1; 0: it was not since it was allocated */
     union {
-        bool repeated;    /* it has been queued again after its server died */
+        struct {
+            bool repeated;    /* it has been queued again after its server died */
+            uint8_t forwards; /* how often it was passed on; above 0: */
+        };
         uint32_t lending; /* of a monitor, which has no server that could die of it: the number of it */
     };
+    uint32_t function, operation; /* what its present server is asked, by whoever has passed it on */
 };
 
 /* A queue of requests, first-in first-out, guarded by its endpoint's lock. arrived and left count up for ever. */
@@ -132,6 +136,16 @@ static inline void antk_queue_unlink(struct antk_record *records, struct antk_qu
     *(link->next != UINT32_MAX ? &records[link->next].link[queue->kind].prev : &queue->tail) = link->prev;
     queue->count--;
     queue->left++;
+}
+
+/* Undoes the last unlinking: where it stood nothing has changed since. */
+static inline void antk_queue_relink(struct antk_record *records, struct antk_queue *queue, uint32_t frame)
+{
+    const struct antk_link *link = &records[frame].link[queue->kind];
+    *(link->prev != UINT32_MAX ? &records[link->prev].link[queue->kind].next : &queue->head) = frame;
+    *(link->next != UINT32_MAX ? &records[link->next].link[queue->kind].prev : &queue->tail) = frame;
+    queue->count++;
+    queue->arrived++;
 }
 
 /* For assertions: is it a list in both directions, as long as it says? */

@@ -135,6 +135,6 @@ const char *ant_event_name(enum ant_event_kind kind)
 {
     static const char *const names[] = {"create", "exit",     "dispatch", "alloc",  "free",
                                         "send",   "receive",  "reply",    "result", "cancel",
-                                        "step",   "rollback", "death"};
+                                        "step",   "rollback", "death",    "forward"};
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

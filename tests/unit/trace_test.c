@@ -260,10 +260,10 @@ static void every_event_kind_has_a_name(void **state)
     (void)state;
     static const char *const names[] = {"create", "exit",     "dispatch", "alloc",  "free",
                                         "send",   "receive",  "reply",    "result", "cancel",
-                                        "step",   "rollback", "death"};
-    for (int kind = ANT_EVENT_CREATE; kind <= ANT_EVENT_DEATH; kind++)
+                                        "step",   "rollback", "death",    "forward"};
+    for (int kind = ANT_EVENT_CREATE; kind <= ANT_EVENT_FORWARD; kind++)
         assert_string_equal(ant_event_name((enum ant_event_kind)kind), names[kind]);
-    assert_string_equal(ant_event_name((enum ant_event_kind)(ANT_EVENT_DEATH + 1)), "?");
+    assert_string_equal(ant_event_name((enum ant_event_kind)(ANT_EVENT_FORWARD + 1)), "?");
     assert_string_equal(ant_event_name((enum ant_event_kind) - 1), "?");
     assert_string_equal(ant_event_name((enum ant_event_kind)1000000), "?");
 }
