@@ -366,7 +366,8 @@ void assert_adds_up(const struct ant_swap_report *r)
     assert_balanced(r->queued_results);
     assert_balanced(r->in_service);
     assert_balanced(r->outstanding);
-    assert_true(r->base_ns + r->request_work_ns + r->result_work_ns + r->higher_priority_ns == r->swap_ns);
+    assert_true(r->prepare_ns + r->base_ns + r->request_work_ns + r->result_work_ns + r->higher_priority_ns ==
+                r->swap_ns);
     assert_true(r->swap_ns == r->step_time_ns[ANT_SWAP_RETURN] - r->step_time_ns[ANT_SWAP_REQUEST]);
     assert_true(r->transform_ns + r->start_ns <= r->blackout_ns || r->error != 0);
 }
