@@ -263,6 +263,7 @@ static int reply_without_maps(void *rq)
 {
     child_exhaust_maps();
     expect_error(ant_reply(rq, 0), ENOMEM);
+    expect_error(ant_forward(rq, BOSS), ENOMEM);
     child_release_maps();
     return 0;
 }
