@@ -6,6 +6,7 @@
 #include <ant/bound.h>
 #include <ant/core.h>
 #include <ant/costs.h>
+#include <ant/event.h>
 #include <ant/heap.h>
 #include <ant/ica.h>
 #include <ant/monitor.h>

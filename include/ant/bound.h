@@ -36,7 +36,7 @@ struct ant_driver_timing {
  * remapping, and two context switches for each WAIT in a callback.
  */
 struct ant_timing {
-    uint64_t request_ns;     /* in `request`, at most: PU work and WAIT */
+    uint64_t request_ns;     /* in `request`, `ready` or `timer`, at most: PU work and WAIT */
     uint64_t result_ns;      /* in `result`, at most */
     uint64_t start_ns;       /* in `start`, and in a transformer, when it replaces another program, at most */
     uint64_t request_min_ns; /* PU work for a request before its driver is asked, at least; 0: not known */

@@ -96,6 +96,10 @@ struct ant_program {
      * server (ant_stop, ant_wait, ant_shutdown; ant_swap and ant_serve, if it failed) wait for it. May be NULL.
      */
     void (*dispose)(struct ant_server *self);
+    /* A descriptor that it watches (ant_watch) is ready, for these events. With `request` only. */
+    void (*ready)(struct ant_server *self, int fd, uint32_t events, uint64_t cookie);
+    /* A timer of its own (ant_timer_set) has expired: how often since it was set, or since the last call. With `request` only. */
+    void (*timer)(struct ant_server *self, uint32_t id, uint64_t expirations);
     const struct ant_transformer *transformers; /* the versions whose state it can take over, beside its own */
     size_t transformer_count;
     const struct ant_timing *timing; /* how long things take, for ant_swap_bound and swaps with a deadline; NULL: not declared */
@@ -136,7 +140,7 @@ struct ant_server_options {
  * pid: gets the server's id, if not NULL; it stays the same through swaps.
  *
  * Errors:
- *   -EINVAL     function is 0, the program is NULL or has no name, neither `request` nor `run`, or both, direct with `run`, transformers
+ *   -EINVAL     function is 0, the program is NULL or has no name, neither `request` nor `run`, or both, direct, `ready` or `timer` with `run`, transformers
  *               NULL with a count, a declared time that makes no sense (a least above its most, too many drivers, more than an hour), or an
  *               option has a value that is not allowed
  *   -EPROTO     the program was built for another ABI

@@ -110,6 +110,8 @@ struct ant_swap_report {
  *              Where it waits or works in the core the new server is ended at once; elsewhere it is abandoned: it ends when it next
  *              calls into the core, and cannot commit
  *   -EOWNERDEAD the new server ended or died in `prepare`, `start` or the transformer
+ *   -EMFILE    there is no descriptor to give for the thread of a server that inherits descriptors (event.h)
+ *   -ENOTSUP   `start` has left descriptors (timers) to be inherited by a program without `ready` (`timer`): event.h
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   -ECANCELED it was cancelled: ant_swap_cancel

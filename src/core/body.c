@@ -207,6 +207,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->stray, false);
     body->last_function.function = 0;
     body->left = false;
+    body->wanted_back = false;
     body->told_of_swap = false;
     atomic_store(&body->retired, false);
     body->own_thread.index = ep->index;

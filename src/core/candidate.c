@@ -1,6 +1,8 @@
 /* Candidates: see candidate.h. */
 #include "core/candidate.h"
+#include "core/event.h"
 #include "core/function.h"
+#include "core/loop.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -81,6 +83,8 @@ static int candidate_main(struct antk_body *self)
         return -ESHUTDOWN;
     if (rc == 0)
         rc = start(self, c);
+    if (rc == 0)
+        rc = antk_loop_fits(c);
     if (rc != 0) {
         antk_candidate_cancel(c, rc);
         return rc;
@@ -89,6 +93,7 @@ static int candidate_main(struct antk_body *self)
     if (antk_candidate_fate(c) != ANTK_COMMITTED)
         return 0;
     self->candidate = NULL;
+    antk_loop_forget(c);
     antk_candidate_put(c);
     return antk_server_loop(self);
 }
@@ -111,6 +116,7 @@ bool antk_candidate_end(struct antk_body *self, int status, bool *given_up)
     antk_areas_sweep(ep, self->incarnation, false);
     if (atomic_load(&self->stray))
         atomic_fetch_sub(&ep->strays, 1);
+    antk_loop_forget(c);
     antk_lock(&ep->lock);
     bool fresh = !ep->program;
     antk_unlock(&ep->lock);
@@ -226,9 +232,11 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
     body->thread->observed = c->program->timing && c->program->timing->observe;
     atomic_store(&body->base_priority, ep->priority);
     atomic_store(&body->stop, atomic_load(&ep->stopping));
+    antk_loop_succeed_locked(c);
     antk_functions_publish_locked(ep, body->incarnation);
     atomic_store(&body->stray, false);
     atomic_fetch_sub(&ep->strays, 1);
+    antk_event_settle_locked(ep); /* another body: results of its own are no longer passed over */
 }
 
 bool antk_candidate_cancel(struct antk_candidate *c, int error)

@@ -56,6 +56,11 @@ struct antk_candidate {
     int priority;                     /* that it has set for itself, from its registration on; 0: none */
     bool own_state;                   /* it will have this state instead of its predecessor's: */
     uint32_t state;                   /* frame, or ANTK_NO_FRAME for none */
+    bool disinherited;                /* it gets nothing of what its predecessor watched, only what it has itself: */
+    bool own_watches;                 /* it will have these instead of its predecessor's, and then these are its predecessor's */
+    bool own_timers;                  /* the same of these */
+    struct antk_watches *watches;
+    struct antk_timers *timers;
     _Atomic uint32_t swallowed;       /* requests it had sent whose results will be dropped */
 };
 

@@ -31,7 +31,8 @@ void antk_contain_learn_program(struct antk_core *core, const struct ant_program
 {
     const uintptr_t callbacks[] = {(uintptr_t)program->start,  (uintptr_t)program->request,
                                    (uintptr_t)program->result, (uintptr_t)program->stop,
-                                   (uintptr_t)program->run,    (uintptr_t)program->prepare};
+                                   (uintptr_t)program->run,    (uintptr_t)program->prepare,
+                                   (uintptr_t)program->ready,  (uintptr_t)program->timer};
     for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
         antk_contain_learn(core, callbacks[i]);
     antk_contain_learn_transformers(core, program->transformers, program->transformer_count);

@@ -146,8 +146,10 @@ static void destroy(struct antk_core *core)
 {
     antk_functions_fini(core);
     antk_pool_destroy(core->pool);
-    for (uint32_t i = 0; core->bodies && i < core->body_count; i++)
+    for (uint32_t i = 0; core->bodies && i < core->body_count; i++) {
         antk_contain_free_stack(&core->bodies[i]);
+        antk_real_end_poll(&core->bodies[i].own_thread);
+    }
     free(core->lines);
     antk_trace_destroy(core->trace);
     if (core->machine)

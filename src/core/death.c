@@ -7,6 +7,7 @@
  */
 #include "core/core.h"
 #include "core/direct.h"
+#include "core/event.h"
 
 #include <errno.h>
 
@@ -18,6 +19,7 @@ static enum antk_end take_body_locked(struct antk_endpoint *ep, struct antk_body
         return ANTK_NOT_ACTING;
     ep->body = NULL;
     ep->receiving = false;
+    antk_event_settle_locked(ep);
     if (death == 0 || !ep->program || atomic_load(&ep->stopping)) {
         ep->closed = true;
         return ANTK_ENDED;

@@ -65,7 +65,8 @@ static void give_back(struct antk_body *server)
     atomic_store_explicit(&server->busy_since_ns, 0, memory_order_relaxed);
     server->frame = server->own_frame;
     atomic_store(&server->thread, &server->own_thread);
-    bool idle = acting && !server->left && atomic_load(&server->flags) == 0 && !ep->notice &&
+    bool idle = acting && !server->left && !server->wanted_back &&
+                atomic_load(&server->flags) == 0 && !ep->notice &&
                 atomic_load(&ep->stopping) == 0 && ep->requests.count == 0 && ep->results.count == 0;
     ep->receiving = idle || (ep->receiving && !acting);
     antk_unlock(&ep->lock);

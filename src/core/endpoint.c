@@ -1,8 +1,10 @@
 /* Endpoints: the slots that processes live in. Opening, pinning, closing, recycling; see process.h. */
 #include "core/candidate.h"
 #include "core/core.h"
+#include "core/event.h"
 #include "core/function.h"
 #include "core/ipc.h"
+#include "core/loop.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +49,7 @@ ANTK_APART void antk_endpoint_recycle(struct antk_endpoint *ep)
     antk_lock(&ep->lock);
     ep->closed = true; /* it may never have come to life */
     antk_unlock(&ep->lock);
+    antk_event_close(ep); /* a new server may have asked for one when its predecessor had ended */
     antk_areas_sweep(ep, 0, true);
     antk_shelf_clear(core, antk_shelf(ep));
     if (ep->last_swap)
@@ -94,6 +97,7 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority,
     atomic_store(&ep->pages, 0);
     antk_lock(&ep->lock);
     ep->closed = false;
+    ep->evented = false;
     ep->end_told = false;
     ep->receiving = false;
     ep->dead = false;
@@ -117,6 +121,9 @@ int antk_endpoint_open(struct antk_core *core, const char *name, int priority,
     ep->state = ANTK_NO_FRAME;
     ep->functions = NULL;
     ep->waiters = NULL;
+    ep->watches = NULL;
+    ep->timers = NULL;
+    atomic_store(&ep->has_sources, false);
     ep->estate = ANTK_NO_FRAME;
     antk_unlock(&ep->lock);
     uint64_t generation = generation_of(atomic_load(&ep->pins)) + UINT64_C(1);
@@ -133,6 +140,7 @@ bool antk_endpoint_stop(struct antk_endpoint *ep)
     if (living) {
         atomic_store(&ep->stopping, 1);
         ep->receiving = false;
+        antk_event_settle_locked(ep);
     }
     if (body)
         atomic_store(&body->stop, 1);
@@ -233,6 +241,8 @@ void antk_endpoint_close(struct antk_endpoint *ep, int error, int status)
     if (requester)
         antk_unpark(ep->core->machine, requester->thread);
     cancel_swap(ep); /* before what it has out is dropped: else it would wait for that */
+    antk_event_close(ep);
+    antk_loop_close(ep);
     antk_requests_close(ep, error);
     antk_monitors_free(ep);
     if (ep->program)

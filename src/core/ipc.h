@@ -77,8 +77,18 @@ int antk_find_request(struct antk_body *self, const struct ant_request *rq, uint
 int antk_find_served(struct antk_body *self, const struct ant_request *rq, uint32_t *frame);
 /* Moves a request and its data between windows: both, or, on failure, none. Their records say CARRIED meanwhile. must: as in antk_area_hand. */
 int antk_carry(struct antk_endpoint *from, struct antk_endpoint *to, uint32_t frame, uint32_t data, bool must);
-/* As ant_receive_many, for a process that may. Returns how many, or a negative errno value. */
-int antk_receive(struct antk_body *self, struct ant_message *messages, size_t capacity, int64_t timeout_ns);
+/* Receiving, in its parts (ant_receive, and the library's loop: loop.c). The caller is through with what it received, or was called back for, last. */
+void antk_receive_end(struct antk_body *self);
+/*
+ * The next messages, if there are any; else 0, and the body is marked as waiting for one, if it is going to (or it is lent, and need not care). idle tells whether
+ * it owes anything to anyone.
+ */
+size_t antk_next_messages(struct antk_body *self, bool will_wait, struct ant_message *messages,
+                          size_t capacity, bool *idle);
+/* Nobody else runs the body from here on, until it waits for a message again. */
+void antk_regain(struct antk_body *self);
+/* It is about to be called back for something that is no message: as if that were a request. False: not now, a swap notice or a stop comes first. */
+bool antk_claim(struct antk_body *self);
 /* The data area named in a request or a reply, for the way out of the caller's window: its frame, or ANTK_NO_FRAME. As antk_own_area; -EBUSY: it is the state. */
 int antk_find_data(struct antk_body *self, const void *data, uint32_t *frame);
 /* Spends what it costs (costs.h) to move a request and its data to another's window. */

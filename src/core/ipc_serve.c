@@ -6,6 +6,7 @@
 #include "core/candidate.h"
 #include "core/core.h"
 #include "core/direct.h"
+#include "core/event.h"
 #include "core/ipc.h"
 
 #include <errno.h>
@@ -47,15 +48,62 @@ static size_t take_locked(struct antk_body *self, struct ant_message *messages, 
         receive(self, frame, ANTK_SERVICE, ANTK_REQUEST_WORK, ANT_EVENT_RECEIVE);
         messages[count++] = (struct ant_message){ANT_REQUEST, antk_view(ep, frame)};
     }
+    antk_event_settle_locked(ep);
     return count;
 }
 
-/*
- * The next messages, if there are any; else 0, and the body is marked as waiting for one, if it is going to. idle tells whether
- * it owes anything to anyone.
- */
-static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_message *messages,
-                            size_t capacity, bool *idle)
+/* If it has been ended, by force or in a direct call, it leaves: from here on nobody runs it any more but this thread. Endpoint's lock held, and given up then. */
+static inline void leave_if_ended_locked(struct antk_body *self)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    if (ANTK_RARELY((self->left || atomic_load(&self->flags) != 0) && !self->attached)) {
+        ep->receiving = ep->receiving && ep->body != self; /* a successor may wait there already */
+        antk_unlock(&ep->lock);
+        antk_leave(self, self->left ? self->exit_status : -ESHUTDOWN);
+    }
+}
+
+/* It has something to do now: its time is watched, and observed. */
+static inline void begin_work(struct antk_body *self)
+{
+    if (ANTK_RARELY(atomic_load_explicit(&self->endpoint->watchdog_ns, memory_order_relaxed) != 0))
+        antk_watchdog_begin(self);
+    if (ANTK_RARELY(self->own_thread.observed))
+        antk_observe_begin(self);
+}
+
+void antk_regain(struct antk_body *self)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    for (;;) {
+        antk_lock(&ep->lock);
+        self->wanted_back = antk_is_lent(self);
+        if (!self->wanted_back)
+            break;
+        antk_unlock(&ep->lock);
+        antk_direct_await_end(self);
+    }
+    leave_if_ended_locked(self);
+    ep->receiving = false;
+    antk_unlock(&ep->lock);
+}
+
+bool antk_claim(struct antk_body *self)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    antk_lock(&ep->lock);
+    leave_if_ended_locked(self);
+    bool claimed = !ep->notice && !atomic_load(&ep->stopping);
+    antk_unlock(&ep->lock);
+    if (claimed) {
+        atomic_store_explicit(&self->own_thread.activity, ANTK_REQUEST_WORK, memory_order_relaxed);
+        begin_work(self);
+    }
+    return claimed;
+}
+
+size_t antk_next_messages(struct antk_body *self, bool will_wait, struct ant_message *messages,
+                          size_t capacity, bool *idle)
 {
     struct antk_endpoint *ep = self->endpoint;
     size_t count = 0;
@@ -64,12 +112,7 @@ static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_m
         antk_unlock(&ep->lock);
         return 0;
     }
-    if (ANTK_RARELY((self->left || atomic_load(&self->flags) != 0) &&
-                    !self->attached)) { /* from here on nobody runs it any more but this thread, which leaves */
-        ep->receiving = ep->receiving && ep->body != self; /* a successor may wait there already */
-        antk_unlock(&ep->lock);
-        antk_leave(self, self->left ? self->exit_status : -ESHUTDOWN);
-    }
+    leave_if_ended_locked(self);
     struct antk_notice *notice = ep->notice;
     bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed) != 0;
     if (!ANTK_RARELY(notice || stop))
@@ -83,10 +126,8 @@ static size_t next_messages(struct antk_body *self, bool will_wait, struct ant_m
         messages[count++] = (struct ant_message){notice ? ANT_SWAP : ANT_STOP, NULL};
     if (count > 0)
         self->told_of_swap = notice != NULL;
-    if (count > 0 && ANTK_RARELY(atomic_load_explicit(&ep->watchdog_ns, memory_order_relaxed) != 0))
-        antk_watchdog_begin(self);
-    if (count > 0 && ANTK_RARELY(self->own_thread.observed))
-        antk_observe_begin(self);
+    if (count > 0)
+        begin_work(self);
     return count;
 }
 
@@ -101,19 +142,25 @@ static int wait_for_message(struct antk_body *self, uint64_t deadline_ns, bool i
     return rc;
 }
 
-ANTK_WHOLE int antk_receive(struct antk_body *self, struct ant_message *messages, size_t capacity,
-                            int64_t timeout_ns)
+inline void antk_receive_end(struct antk_body *self)
 {
-    if (ANTK_RARELY(self->own_thread.observed)) {
+    if (ANTK_RARELY(self->own_thread.observed))
         antk_observe_end(self);
-        capacity = 1; /* how long each of them takes shall be seen */
-    }
     atomic_store_explicit(&self->own_thread.activity, ANTK_IDLE, memory_order_relaxed);
     atomic_store_explicit(&self->busy_since_ns, 0, memory_order_relaxed);
+}
+
+/* As ant_receive_many. Returns how many, or a negative errno value. */
+ANTK_WHOLE static int take(struct antk_body *self, struct ant_message *messages, size_t capacity,
+                           int64_t timeout_ns)
+{
+    antk_receive_end(self);
+    if (ANTK_RARELY(self->own_thread.observed))
+        capacity = 1; /* how long each of them takes shall be seen */
     uint64_t deadline_ns = ANTK_NEVER;
     bool limited = timeout_ns <= 0, idle = true;
     for (int rc = timeout_ns == 0 ? -ETIMEDOUT : 0;;) {
-        size_t count = next_messages(self, rc == 0, messages, capacity, &idle);
+        size_t count = antk_next_messages(self, rc == 0, messages, capacity, &idle);
         if (count > 0)
             return (int)count;
         if (rc != 0)
@@ -138,7 +185,7 @@ int ant_receive(struct ant_message *message, int64_t timeout_ns)
         return -EPERM;
     if (ANTK_RARELY(!message))
         return -EINVAL;
-    int rc = antk_receive(self, message, 1, timeout_ns);
+    int rc = take(self, message, 1, timeout_ns);
     return rc > 0 ? 0 : rc;
 }
 
@@ -149,7 +196,7 @@ int ant_receive_many(struct ant_message *messages, size_t capacity, size_t *coun
         return -EPERM;
     if (!messages || capacity == 0 || !count)
         return -EINVAL;
-    int rc = antk_receive(self, messages, capacity < INT_MAX ? capacity : INT_MAX, timeout_ns);
+    int rc = take(self, messages, capacity < INT_MAX ? capacity : INT_MAX, timeout_ns);
     if (rc < 0)
         return rc;
     *count = (size_t)rc;
@@ -182,6 +229,7 @@ static bool give_result(struct antk_endpoint *client, uint32_t frame)
         antk_set_state(record, ANTK_RESULT, 0);
         antk_queue_push(core->records, &client->results, frame);
         receiver = antk_receiver_locked(client);
+        antk_event_settle_locked(client);
     }
     antk_unlock(&client->lock);
     antk_wake(core, receiver);

@@ -1,6 +1,7 @@
 /* Requests under way: pulling one back that its server has not received yet, and listing them. */
 #include "core/candidate.h"
 #include "core/core.h"
+#include "core/event.h"
 #include "core/ipc.h"
 
 #include <errno.h>
@@ -17,8 +18,10 @@ ANTK_APART int antk_withdraw(struct antk_endpoint *ep, uint32_t frame, uint64_t 
     int rc = queued ? 0 : -EINPROGRESS;
     if (rc == 0)
         rc = antk_carry(server, ep, frame, record->data, must);
-    if (rc == 0)
+    if (rc == 0) {
         antk_queue_unlink(core->records, &server->requests, frame);
+        antk_event_settle_locked(server);
+    }
     antk_unlock(&server->lock);
     if (rc == 0)
         antk_trace_add(core, ep->index, ANT_EVENT_CANCEL, record->function, (int64_t)record->cookie);

@@ -92,6 +92,8 @@ struct antk_thread {
     uint32_t index;                       /* of the process, for traces */
     _Atomic int priority;                 /* in force: the process's own, or raised for a swap */
     _Alignas(64) _Atomic uint32_t permit; /* real: futex word, see machine_real.c. virtual: 0 or 1 */
+    bool pollable;                        /* real: wake_fd is there; from when it is first needed until the core ends, as whoever wakes it may be late */
+    int wake_fd;                          /* real: an eventfd, for antk_real_poll */
     bool observed;                        /* real: its own: book blocked time */
     _Atomic uint64_t watched_from_ns;     /* real: book blocked time from here on; 0: do not */
     _Alignas(64) _Atomic uint64_t watched_blocked_ns;
@@ -201,6 +203,13 @@ int antk_virtual_create(const struct antk_machine_config *config, struct antk_ma
  */
 int antk_real_park(struct antk_thread *t, uint64_t deadline_ns, bool soon);
 void antk_real_unpark(struct antk_thread *t);
+/*
+ * As antk_real_park, for who waits for a descriptor of the host's as well: 1 says that it is readable (whatever else has come). Before, on that thread or where it
+ * cannot be about to wait: antk_real_prepare_poll. -EMFILE. Only what is really waited for so costs whoever wakes it more than it did.
+ */
+int antk_real_poll(struct antk_thread *t, uint64_t deadline_ns, int fd);
+int antk_real_prepare_poll(struct antk_thread *t);
+void antk_real_end_poll(struct antk_thread *t); /* nobody will wake it any more */
 int antk_virtual_park(struct antk_thread *t, uint64_t deadline_ns);
 void antk_virtual_unpark(struct antk_machine *m, struct antk_thread *t);
 /* Why the calling thread may not become SCHED_FIFO at this priority: 0 if it may, else a negative errno value. */

@@ -1,25 +1,28 @@
 /*
  * The machines on the real clock: `fifo`, SCHED_FIFO threads on the configured CPUs, and `other`, ordinary threads.
  *
- * A thread's permit word: NONE, GIVEN, or WAITED when its thread sleeps (or is about to) in the kernel. The thread itself moves
- * NONE -> WAITED and takes GIVEN; wakers move anything -> GIVEN, and call the kernel only if it was WAITED. No wake-up is lost: between
- * the waiter's NONE -> WAITED and its futex call, a waker makes the word GIVEN, and the futex call refuses to sleep.
+ * A thread's permit word: NONE, GIVEN, or, when its thread sleeps (or is about to) in the kernel, WAITED if it does so on this word, POLLED if for a
+ * descriptor as well. The thread itself moves NONE -> WAITED or POLLED and takes GIVEN; wakers move anything -> GIVEN, and call the kernel only if it was one of these. No
+ * wake-up is lost: between the waiter's NONE -> WAITED and its futex call, a waker makes the word GIVEN, and the futex call refuses to sleep; after POLLED a waker
+ * writes to the thread's eventfd, which is among those that it polls. It may do so late: that wakes the thread once too often, sometime.
  */
 #include "core/machine.h"
 #include "ica/ica.h"
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PERMIT_NONE, PERMIT_GIVEN, PERMIT_WAITED };
+enum { PERMIT_NONE, PERMIT_GIVEN, PERMIT_WAITED, PERMIT_POLLED };
 
 #ifndef PR_FUTEX_HASH
 #define PR_FUTEX_HASH 78
@@ -282,10 +285,74 @@ inline int antk_real_park(struct antk_thread *t, uint64_t deadline_ns, bool soon
     return rc;
 }
 
+ANTK_APART static void wake_poller(struct antk_thread *t)
+{
+    const uint64_t one = 1;
+    ssize_t bytes = write(t->wake_fd, &one, sizeof one);
+    (void)bytes; /* it is there, and never full */
+}
+
 inline void antk_real_unpark(struct antk_thread *t)
 {
-    if (atomic_exchange(&t->permit, PERMIT_GIVEN) == PERMIT_WAITED)
+    uint32_t permit = atomic_exchange(&t->permit, PERMIT_GIVEN);
+    if (permit == PERMIT_WAITED)
         syscall(SYS_futex, &t->permit, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    else if (ANTK_RARELY(permit == PERMIT_POLLED))
+        wake_poller(t);
+}
+
+/* ---- waiting for a descriptor as well ---- */
+
+int antk_real_prepare_poll(struct antk_thread *t)
+{
+    if (!t->pollable) {
+        t->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        t->pollable = t->wake_fd >= 0;
+    }
+    return t->pollable ? 0 : -EMFILE;
+}
+
+void antk_real_end_poll(struct antk_thread *t)
+{
+    if (t->pollable)
+        close(t->wake_fd);
+    t->pollable = false;
+}
+
+/* Sleeps until either can be read, a signal comes, or the time is over. Is it fd? */
+static bool poll_both(struct antk_thread *t, uint64_t deadline_ns, int fd)
+{
+    struct pollfd both[] = {{.fd = fd, .events = POLLIN}, {.fd = t->wake_fd, .events = POLLIN}};
+    uint64_t now_ns = deadline_ns != ANTK_NEVER ? real_now(t->machine) : 0, token;
+    struct timespec left = {0};
+    add_ns(&left, deadline_ns > now_ns ? deadline_ns - now_ns : 0);
+    if (ppoll(both, 2, deadline_ns != ANTK_NEVER ? &left : NULL, NULL) <= 0)
+        return false;
+    if (both[1].revents != 0) {
+        ssize_t bytes = read(t->wake_fd, &token, sizeof token);
+        (void)bytes;
+    }
+    return both[0].revents != 0;
+}
+
+int antk_real_poll(struct antk_thread *t, uint64_t deadline_ns, int fd)
+{
+    uint64_t parked_ns = is_timed(t) ? real_now(t->machine) : 0;
+    int rc = -EAGAIN;
+    while (rc == -EAGAIN) {
+        uint32_t permit = PERMIT_NONE;
+        bool readable = false;
+        if (atomic_compare_exchange_strong(&t->permit, &permit, PERMIT_POLLED))
+            readable = poll_both(t, deadline_ns, fd);
+        if (atomic_exchange(&t->permit, PERMIT_NONE) == PERMIT_GIVEN)
+            rc = 0;
+        else if (deadline_ns != ANTK_NEVER && real_now(t->machine) >= deadline_ns)
+            rc = -ETIMEDOUT;
+        rc = readable ? 1 : rc;
+    }
+    if (is_timed(t))
+        book_blocked(t, parked_ns);
+    return rc;
 }
 
 static void real_ended(struct antk_machine *base, struct antk_thread *t, struct antk_thread *notify)

@@ -6,6 +6,7 @@
  * lock of the process that lent it.
  */
 #include "core/core.h"
+#include "core/event.h"
 #include "core/function.h"
 #include "core/ipc.h"
 
@@ -112,6 +113,7 @@ static void come_back_locked(struct antk_endpoint *ep, uint32_t frame,
     memcpy(request->payload, report, sizeof *report);
     antk_set_state(record, ANTK_RESULT, 0);
     antk_queue_push(core->records, &ep->results, frame);
+    antk_event_settle_locked(ep);
 }
 
 /* All monitors of a process that ask about this server, and did so before, come back. */

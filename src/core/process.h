@@ -29,6 +29,8 @@ struct antk_body;
 struct antk_attached;
 struct antk_candidate;
 struct antk_function;
+struct antk_timers;
+struct antk_watches;
 
 /* A swap, as the core sees it. All are called with the endpoint's lock held. */
 struct antk_notice {
@@ -63,7 +65,7 @@ struct antk_endpoint {
     struct antk_lock lock;
     /* lock guards: */
     bool closed;    /* nothing is queued any more */
-    bool end_told;  /* monitors have been told that the server has ended; its function ids are gone */
+    bool evented;   /* it has an event descriptor; see event.h */
     bool dead;      /* its server has died, what was to be done at once is done (death.c), and it waits for a successor; it has a pin of its own then */
     bool receiving; /* its body waits in ant_receive, and wants to be woken for a message */
     int priority;
@@ -93,6 +95,12 @@ struct antk_endpoint {
     uint64_t longest_ns[ANTK_ACTIVITIES]; /* the longest callback seen, if its program wants them observed; 0: none */
     struct antk_function *functions;
     struct antk_waiter *waiters;
+    bool end_told;                /* monitors have been told that the server has ended; its function ids are gone */
+    bool event_told;              /* its event descriptor is readable */
+    int event_fd;                 /* if it is evented */
+    struct antk_watches *watches; /* these are its body's own; NULL: none */
+    struct antk_timers *timers;
+    _Atomic bool has_sources;  /* one of these is not NULL */
     uint32_t ended_generation; /* of the id of the process that last ended here */
     int ended_status;
 
@@ -159,6 +167,7 @@ struct antk_body {
     struct antk_last_function last_function; /* its own thread's */
     struct antk_body *client;                /* while it is run by another's thread: whose call that is; that thread's, as are these: */
     uint8_t client_activity;                 /* what the thread was doing before, */
+    bool wanted_back;                        /* endpoint's lock: its own thread waits for it while it is lent */
     bool left;                               /* whether the callback has left its process; read by its own thread with the endpoint's lock */
     bool told_of_swap;                       /* its last message was the notice; its own thread's */
     _Atomic bool retired;                    /* replaced, or failed: it does not use its window any more */

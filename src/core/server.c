@@ -3,6 +3,7 @@
 #include "core/contain.h"
 #include "core/function.h"
 #include "core/ipc.h"
+#include "core/loop.h"
 
 #include <errno.h>
 #include <ant/swap.h>
@@ -26,16 +27,15 @@ static void result(struct antk_body *self, struct ant_request *rq)
 }
 
 /*
- * A deadlock (`virtual`) that ends a server's wait is not the server's to solve: whoever caused it has been told too.
  * ant_swap_accept returns only when the swap was rolled back.
  */
 static int callback_loop(struct antk_body *self)
 {
     const struct ant_program *program = self->server.program;
+    struct antk_loop loop = {.ready = true};
     for (;;) {
         struct ant_message message;
-        if (antk_receive(self, &message, 1, ANT_FOREVER) < 0)
-            continue;
+        antk_loop_receive(self, &loop, &message);
         switch (message.kind) {
         case ANT_SWAP:
             ant_swap_accept();
@@ -95,7 +95,7 @@ int antk_program_check(const struct ant_program *program)
         return -EPROTO;
     if (!program->name || (program->request != NULL) == (program->run != NULL))
         return -EINVAL;
-    if (program->direct && program->run)
+    if (program->run && (program->direct || program->ready || program->timer))
         return -EINVAL;
     if (program->transformer_count > 0 && !program->transformers)
         return -EINVAL;

@@ -2,6 +2,7 @@
  * What may happen instead of the next step: the old server ends or dies before it has come to rest, or the swap is cancelled, by whomever, and
  * the old server goes on.
  */
+#include "core/event.h"
 #include "core/function.h"
 #include "swap/swap.h"
 
@@ -60,6 +61,7 @@ void antk_swap_cancelled(struct antk_candidate *c)
     antk_lock(&ep->lock);
     if (ep->notice == &s->notice)
         ep->notice = NULL;
+    antk_event_settle_locked(ep);
     bool accepted = s->accepted;
     if (s->old && ep->body == s->old && !accepted && antk_old_is_measured(s)) {
         atomic_store(&s->old->thread->watched_from_ns, 0);

@@ -51,6 +51,7 @@ int antk_state_bring(struct antk_candidate *c)
     if (s->report.restarted)
         self->server.reason = ANT_START_RESTART;
     bool inherits = antk_swap_inherits(s);
+    c->disinherited = !inherits;
     show(self, inherits ? c->endpoint->state : ANTK_NO_FRAME);
     if (inherits && s->transformer.transform) {
         void *state = NULL;

@@ -26,6 +26,7 @@
 #include "core/contain.h"
 #include "core/core.h"
 #include "core/direct.h"
+#include "core/event.h"
 #include "core/function.h"
 #include "swap/bound.h"
 
@@ -144,6 +145,7 @@ static void notify_locked(struct antk_swap *s)
     s->notified = true;
     antk_ledger_take_locked(ep, &s->at_notice);
     ep->notice = &s->notice;
+    antk_event_settle_locked(ep);
     if (ep->dead)
         antk_swap_rest_in_peace_locked(s);
     if (!old)
@@ -253,8 +255,10 @@ int ant_swap_accept(void)
     bool going_on = pending && !killed &&
                     s->report.step_time_ns[ANT_SWAP_LOOK] != 0; /* else it is another one, not looked at yet */
     int rc = going_on ? 0 : -ECANCELED;
-    if (s && !pending)
+    if (s && !pending) {
         ep->notice = NULL; /* whoever has cancelled it is about to: it shall not be seen again */
+        antk_event_settle_locked(ep);
+    }
     if (going_on) {
         atomic_fetch_add(&s->c.refs, 1);
         come_to_rest_locked(s);
@@ -328,6 +332,7 @@ static bool step_8_hand_over(struct antk_swap *s)
         s->dead_state = inherits && s->transformer.transform ? ep->state : ANTK_NO_FRAME;
         if (!inherits)
             ep->state = ANTK_NO_FRAME; /* to be freed with all the rest */
+        ep->notice = NULL;
         antk_candidate_succeed_locked(&s->c, s->report.generation);
         if (ep->state != ANTK_NO_FRAME)
             s->report.state_bytes =
@@ -337,7 +342,6 @@ static bool step_8_hand_over(struct antk_swap *s)
             ep->exiting++;
         }
         ep->dead = false;
-        ep->notice = NULL;
     }
     antk_unlock(&ep->lock);
     if (committed) {
