@@ -24,7 +24,7 @@ ANT_BEGIN_DECLS
  * Gives the calling process a descriptor that is readable (EPOLLIN, POLLIN) exactly while ant_receive with the time limit 0 would return
  * something: a result, a request, a swap notice, a stop.
  *
- * fd: gets it. The first call makes it, later ones give the same. It is level-triggered; with EPOLLET, receive until -ETIMEDOUT comes. It is there to be
+ * fd: gets it. The first call makes it, later ones give the same. It is level-triggered; with EPOLLET, receive until -ETIMEDOUT comes (a new server gets an edge anew). It is there to be
  *   waited for (poll, select, epoll, libuv), in any thread, and for nothing else: whoever reads, writes or sets it makes it tell wrong things; whoever closes it
  *   makes the core write into whatever gets its number next. A receive of what it announced empties it, with no read.
  * It belongs to the process: the same number through every swap, and through the death of a server until it is replaced. In `start` a new server gets its

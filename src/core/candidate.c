@@ -236,7 +236,7 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
     antk_functions_publish_locked(ep, body->incarnation);
     atomic_store(&body->stray, false);
     atomic_fetch_sub(&ep->strays, 1);
-    antk_event_settle_locked(ep); /* another body: results of its own are no longer passed over */
+    antk_event_renew_locked(ep); /* results of its own are no longer passed over, either */
 }
 
 bool antk_candidate_cancel(struct antk_candidate *c, int error)

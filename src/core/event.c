@@ -16,17 +16,28 @@ static bool has_message_locked(struct antk_endpoint *ep)
            antk_first_sent_locked(ep, &ep->results, ep->body->incarnation) != ANTK_NO_FRAME;
 }
 
-/* An eventfd that nobody else writes to takes and gives a 1 without waiting. */
-void antk_event_settle_evented_locked(struct antk_endpoint *ep)
+/* An eventfd that nobody else uses takes a little, and gives all, without waiting. If the program has closed it, or read it itself: event.h says what that does. */
+static void tell(struct antk_endpoint *ep, bool something)
 {
     uint64_t count = 1;
-    bool tell = has_message_locked(ep);
-    if (tell == ep->event_told)
-        return;
-    ep->event_told = tell;
-    ssize_t bytes =
-        tell ? write(ep->event_fd, &count, sizeof count) : read(ep->event_fd, &count, sizeof count);
-    (void)bytes; /* else the program has closed it, or read it itself: event.h says what that does */
+    ssize_t bytes = something ? write(ep->event_fd, &count, sizeof count)
+                              : read(ep->event_fd, &count, sizeof count);
+    (void)bytes;
+}
+
+void antk_event_settle_evented_locked(struct antk_endpoint *ep)
+{
+    bool something = has_message_locked(ep);
+    if (something != ep->event_told)
+        tell(ep, something);
+    ep->event_told = something;
+}
+
+void antk_event_renew_locked(struct antk_endpoint *ep)
+{
+    antk_event_settle_locked(ep);
+    if (ep->evented && ep->event_told)
+        tell(ep, true);
 }
 
 void antk_event_close(struct antk_endpoint *ep)

@@ -17,6 +17,8 @@ static inline void antk_event_settle_locked(struct antk_endpoint *ep)
         antk_event_settle_evented_locked(ep);
 }
 
+/* Another body acts for the process: whoever polls for edges (EPOLLET) is told anew, as his predecessor may have had the last one. */
+void antk_event_renew_locked(struct antk_endpoint *ep);
 /* The process has ended. */
 void antk_event_close(struct antk_endpoint *ep);
 
