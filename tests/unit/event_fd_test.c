@@ -130,7 +130,8 @@ static void it_tells_of_results_and_monitors(void **state)
     int fd = -1;
     ant_pid pid = create(&fd), other = puppet_create("other", 0);
     assert_ok(puppet_function_add(other, FN_OTHER));
-    struct ant_request *rq = puppet_new_request(pid, FN_OTHER), *call = puppet_new_request(pid, FN_OTHER);
+    struct ant_request *rq = puppet_new_request(pid, FN_OTHER),
+                       *call = puppet_new_request(pid, FN_OTHER);
     assert_ok(puppet_send(pid, rq));
     struct ant_request *served = puppet_take_request(other);
     assert_empty(pid, fd);
