@@ -8,7 +8,7 @@
  * ant_watch_list and ant_timer_list what it will take over; what it changes there it changes for itself, from the commit on: its predecessor's, should the swap be
  * rolled back, are as they were. A program without `ready` (or `timer`) that still would inherit descriptors (or timers) when its `start` has returned is refused:
  * ant_swap returns -ENOTSUP, rolled back. The successor of a dead server inherits only with trust_state; without, the lists still show it, until it changes
- * anything, what there was, so that it can close it or watch it anew. The set of descriptors ends with the process; the descriptors themselves stay open.
+ * anything, what there was, so that it can close it or watch it anew. In `prepare` a new server neither sees nor changes any of it. The set of descriptors ends with the process; the descriptors themselves stay open.
  */
 #ifndef ANT_EVENT_H
 #define ANT_EVENT_H
@@ -62,7 +62,7 @@ struct ant_watch {
  *   -EMFILE  the Linux process, or the host, has no descriptor to give for the set itself
  *   -ENOMEM  no memory, or the host lets this user watch no more (fs.epoll.max_user_watches)
  *   -ENOTSUP (`virtual`) what descriptors do is not deterministic
- *   -EPERM   fd is of a kind that cannot be waited for (a regular file, a directory); or the calling thread is no process
+ *   -EPERM   fd is of a kind that cannot be waited for (a regular file, a directory); the caller is in `prepare`; or the calling thread is no process
  */
 ANT_API int ant_watch(int fd, uint32_t events, uint64_t cookie);
 
@@ -72,7 +72,7 @@ ANT_API int ant_watch(int fd, uint32_t events, uint64_t cookie);
  * Errors:
  *   -ENOENT  the caller does not watch it
  *   -EMFILE, -ENOMEM as in ant_watch (in `start`: what it changes is a copy)
- *   -EPERM   the calling thread is no process
+ *   -EPERM   the caller is in `prepare`, or the calling thread is no process
  */
 ANT_API int ant_unwatch(int fd);
 
@@ -84,7 +84,7 @@ ANT_API int ant_unwatch(int fd);
  *
  * Errors:
  *   -EINVAL  count is NULL, or items is NULL and capacity is not 0
- *   -EPERM   the calling thread is no process
+ *   -EPERM   the caller is in `prepare`, or the calling thread is no process
  */
 ANT_API int ant_watch_list(struct ant_watch *items, size_t capacity, size_t *count);
 
@@ -107,7 +107,7 @@ struct ant_timer {
  *   -EINVAL  the caller is no server whose program has `timer`
  *   -ENOSPC  it has ANT_TIMERS_MAX
  *   -ENOMEM  no memory
- *   -EPERM   the calling thread is no process
+ *   -EPERM   the caller is in `prepare`, or the calling thread is no process
  */
 ANT_API int ant_timer_set(uint32_t id, uint64_t at_ns, uint64_t period_ns);
 
@@ -117,7 +117,7 @@ ANT_API int ant_timer_set(uint32_t id, uint64_t at_ns, uint64_t period_ns);
  * Errors:
  *   -ENOENT  the caller has no such timer
  *   -ENOMEM  no memory (in `start`: what it changes is a copy)
- *   -EPERM   the calling thread is no process
+ *   -EPERM   the caller is in `prepare`, or the calling thread is no process
  */
 ANT_API int ant_timer_cancel(uint32_t id);
 
@@ -129,7 +129,7 @@ ANT_API int ant_timer_cancel(uint32_t id);
  *
  * Errors:
  *   -EINVAL  count is NULL, or items is NULL and capacity is not 0
- *   -EPERM   the calling thread is no process
+ *   -EPERM   the caller is in `prepare`, or the calling thread is no process
  */
 ANT_API int ant_timer_list(struct ant_timer *items, size_t capacity, size_t *count);
 

@@ -61,7 +61,7 @@ struct antk_candidate {
     bool own_timers;                  /* the same of these */
     struct antk_watches *watches;
     struct antk_timers *timers;
-    _Atomic uint32_t swallowed;       /* requests it had sent whose results will be dropped */
+    _Atomic uint32_t swallowed; /* requests it had sent whose results will be dropped */
 };
 
 void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops,

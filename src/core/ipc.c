@@ -8,7 +8,6 @@
 #include "core/candidate.h"
 #include "core/core.h"
 #include "core/direct.h"
-#include "core/event.h"
 #include "core/function.h"
 #include "core/ipc.h"
 
@@ -186,7 +185,6 @@ static int enqueue(struct antk_body *self, struct antk_endpoint *server, uint32_
             antk_set_state(record, ANTK_QUEUED, server->index);
             antk_queue_push(core->records, &server->requests, frame);
             receiver = antk_receiver_locked(server);
-            antk_event_settle_locked(server);
         }
     }
     antk_unlock(&server->lock);

@@ -3,6 +3,7 @@
 #define ANTK_IPC_H
 
 #include "core/core.h"
+#include "core/event.h"
 
 static inline enum antk_request_state antk_state_of(struct antk_record *record)
 {
@@ -29,6 +30,7 @@ static inline void *antk_data_view(struct antk_endpoint *ep, uint32_t data)
 /* Something has come for an endpoint: its body, if that waits for messages. Lock held; the caller unparks it without. */
 static inline struct antk_body *antk_receiver_locked(struct antk_endpoint *ep)
 {
+    antk_event_settle_locked(ep);
     if (!ep->receiving)
         return NULL;
     ep->receiving = false;

@@ -6,7 +6,6 @@
 #include "core/candidate.h"
 #include "core/core.h"
 #include "core/direct.h"
-#include "core/event.h"
 #include "core/ipc.h"
 
 #include <errno.h>
@@ -229,7 +228,6 @@ static bool give_result(struct antk_endpoint *client, uint32_t frame)
         antk_set_state(record, ANTK_RESULT, 0);
         antk_queue_push(core->records, &client->results, frame);
         receiver = antk_receiver_locked(client);
-        antk_event_settle_locked(client);
     }
     antk_unlock(&client->lock);
     antk_wake(core, receiver);

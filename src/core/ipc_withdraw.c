@@ -1,7 +1,6 @@
 /* Requests under way: pulling one back that its server has not received yet, and listing them. */
 #include "core/candidate.h"
 #include "core/core.h"
-#include "core/event.h"
 #include "core/ipc.h"
 
 #include <errno.h>

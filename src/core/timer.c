@@ -244,7 +244,7 @@ static struct antk_timers *timers_to_change(struct antk_body *self)
 int ant_timer_set(uint32_t id, uint64_t at_ns, uint64_t period_ns)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (!self || antk_is_preparing(self))
         return -EPERM;
     if (!self->server.program || !self->server.program->timer)
         return -EINVAL;
@@ -260,7 +260,7 @@ int ant_timer_set(uint32_t id, uint64_t at_ns, uint64_t period_ns)
 int ant_timer_cancel(uint32_t id)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (!self || antk_is_preparing(self))
         return -EPERM;
     struct antk_timers *t = see(self);
     bool found = t && t->table[slot_of(t, id)] != 0;
@@ -279,7 +279,7 @@ int ant_timer_cancel(uint32_t id)
 int ant_timer_list(struct ant_timer *items, size_t capacity, size_t *count)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (!self || antk_is_preparing(self))
         return -EPERM;
     if (!count || (!items && capacity > 0))
         return -EINVAL;

@@ -232,7 +232,7 @@ static int add(struct antk_watches *w, int fd, uint32_t events, uint64_t cookie)
 int ant_watch(int fd, uint32_t events, uint64_t cookie)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (!self || antk_is_preparing(self))
         return -EPERM;
     if (events == 0 || events & ~EVENTS || !self->server.program || !self->server.program->ready)
         return -EINVAL;
@@ -255,7 +255,7 @@ int ant_watch(int fd, uint32_t events, uint64_t cookie)
 int ant_unwatch(int fd)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (!self || antk_is_preparing(self))
         return -EPERM;
     struct antk_watches *w = see(self);
     bool known = knows(w, fd);
@@ -276,7 +276,7 @@ int ant_unwatch(int fd)
 int ant_watch_list(struct ant_watch *items, size_t capacity, size_t *count)
 {
     ANTK_ENTER(self);
-    if (!self)
+    if (!self || antk_is_preparing(self))
         return -EPERM;
     if (!count || (!items && capacity > 0))
         return -EINVAL;

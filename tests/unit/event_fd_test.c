@@ -109,6 +109,28 @@ static void it_tells_of_requests(void **state)
     assert_false(is_open(fd));
 }
 
+static int forward_act(void *rq)
+{
+    return ant_forward(rq, FN);
+}
+
+static void it_tells_of_what_is_passed_on(void **state)
+{
+    (void)state;
+    int fd = -1;
+    ant_pid pid = create(&fd), other = puppet_create("other", 0);
+    assert_ok(puppet_function_add(other, FN_OTHER));
+    struct ant_request *rq = new_request(FN_OTHER);
+    assert_ok(ant_send(rq));
+    struct ant_request *served = puppet_take_request(other);
+    assert_empty(pid, fd);
+    assert_ok(puppet_do(other, forward_act, served));
+    assert_told_of(pid, fd, ANT_REQUEST);
+    assert_empty(pid, fd);
+    puppet_dismiss(pid);
+    take_back(rq);
+}
+
 /* Who asks when something is there already sees it at once. */
 static void it_tells_of_what_was_there_before(void **state)
 {
@@ -448,6 +470,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         core_test(it_tells_of_requests),
+        core_test(it_tells_of_what_is_passed_on),
         core_test(it_tells_of_what_was_there_before),
         core_test(it_tells_of_results_and_monitors),
         core_test(it_tells_of_a_stop_until_the_end),

@@ -52,6 +52,12 @@ static void note(struct ant_server *self, uint32_t id, uint64_t expirations)
         seen.hook(self, id);
 }
 
+static void fail_ready(struct ant_server *self, int fd, uint32_t events, uint64_t cookie)
+{
+    (void)self, (void)fd, (void)events, (void)cookie;
+    expect(!"anything watched");
+}
+
 static int run_on_its_own(struct ant_server *self)
 {
     struct ant_message message;
@@ -211,9 +217,10 @@ static void timers_expire_once_in_order(void **state)
 static void periods_are_counted(void **state)
 {
     (void)state;
-    uint64_t from_ns = ant_now() + MS(1);
     hold();
-    assert_ok(puppet_timer_set(1, from_ns, MS(1)));
+    assert_ok(puppet_timer_set(1, ant_now() + MS(1), MS(1)));
+    assert_ok(puppet_do(pid, list_act, NULL));
+    uint64_t from_ns = listed[0].at_ns; /* on a slow machine it had passed */
     while (ant_now() < from_ns + MS(5)) /* it is busy for so long */
         assert_ok(ant_sleep(from_ns + MS(5)));
     assert_ok(puppet_timer_set(2, 0, 0));
@@ -546,6 +553,36 @@ static void what_a_new_server_changes_is_its_own(void **state)
     assert_int_equal(seen.call[1].version, 2);
 }
 
+static int prepare(struct ant_server *self)
+{
+    size_t count = 5;
+    (void)self;
+    expect_error(ant_timer_set(1, 1, 0), EPERM);
+    expect_error(ant_timer_cancel(1), EPERM);
+    expect_error(ant_timer_list(NULL, 0, &count), EPERM);
+    expect_error(ant_watch(0, 1, 0), EPERM);
+    expect_error(ant_unwatch(0), EPERM);
+    expect_error(ant_watch_list(NULL, 0, &count), EPERM);
+    expect(count == 5);
+    return 0;
+}
+
+static const struct ant_program preparing = {PROGRAM(6), .prepare = prepare, .request = answer,
+                                             .timer = note, .ready = fail_ready};
+
+/* The old server may still change it all. */
+static void nothing_of_it_is_seen_in_prepare(void **state)
+{
+    (void)state;
+    hold();
+    assert_ok(puppet_timer_set(1, UINT64_MAX - 1, 0));
+    let_go();
+    assert_ok(ant_swap(FN, &preparing, NULL, NULL));
+    hold();
+    assert_ok(puppet_timer_cancel(1));
+    let_go();
+}
+
 static void who_cannot_be_called_back_is_not_registered(void **state)
 {
     struct ant_swap_report report;
@@ -660,6 +697,7 @@ int main(void)
         timer_test(a_watchdog_watches_callbacks),
         timer_test(what_expired_while_nobody_served_is_told_by_the_new_server),
         timer_test(what_a_new_server_changes_is_its_own),
+        timer_test(nothing_of_it_is_seen_in_prepare),
         timer_test(who_cannot_be_called_back_is_not_registered),
         timer_test(a_trusted_death_leaves_timers_to_the_successor),
         timer_test(a_timer_may_be_set_in_a_direct_call),
