@@ -238,7 +238,7 @@ static void reply(struct ant_server *self, struct ant_request *rq)
 
 static const struct ant_program echo = {.abi = ANT_ABI, .version = 1, .name = "echo", .request = reply};
 
-/* Its swap is begun, and it has seen the notice. */
+/* Its swap is begun, and it has seen the notice. Nothing else is there for it. */
 static void begin_swap(ant_pid requester, ant_pid pid, int fd)
 {
     puppet_begin_swap(requester, FN, &obedient, NULL, NULL);
@@ -266,8 +266,8 @@ static void it_stays_through_swaps(void **state)
     assert_empty(pid, fd);
 
     program.start = ask_in_start;
-    struct ant_request *rq = send_one();
     begin_swap(requester, pid, fd);
+    struct ant_request *rq = send_one();
     puppet_begin_swap_accept(pid);
     assert_ok(puppet_end(requester));
     puppet_await(pid);
