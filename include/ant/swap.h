@@ -125,14 +125,68 @@ struct ant_swap_report {
 ANT_API int ant_swap(uint32_t function, const struct ant_program *program,
                      const struct ant_swap_options *options, struct ant_swap_report *report);
 
+/* The most servers that can be swapped as one. */
+#define ANT_SWAP_MANY_MAX 64u
+
+/* One of several servers that are swapped as one; function, program, options as in ant_swap. */
+struct ant_swap_item {
+    uint32_t function;
+    const struct ant_program *program;
+    const struct ant_swap_options *options; /* no deadline_ns: there is no bound for several */
+};
+
+/*
+ * Replaces several servers as one, and waits until that is done or rolled back: all come to their quiescent points, all new servers start, and all are registered; or
+ * all old ones serve on.
+ *
+ * items: count of them, 1 to ANT_SWAP_MANY_MAX; borrowed during the call. With one it is ant_swap, in all things. The order decides nothing but when each is notified:
+ *   if callers stand before those that they call, the blackout is shorter.
+ * reports: NULL, or count of them, filled as by ant_swap, and where a server is refused (-ESRCH, -EBUSY, -EDEADLK, or twice the same) as well. If it fails, what the call returns stands in the report
+ *   of the server for which it did so, with its step (a stop of the caller, say, in that of any), and -ECANCELED in all others.
+ *
+ * Any process that is not one of them. Until all old servers are at rest at the same time, each of them goes on for the others: it serves the requests of those
+ * that are not at rest yet and wait for it in ant_call, themselves or through other processes; ant_swap_accept then returns -EAGAIN. The blackout of each begins with its last
+ * rest. When all are at rest all new servers start, each on its own thread; one whose `start` has returned waits for the others. From `start` or a transformer
+ * ant_call to one of these servers is -EDEADLK at once; ant_send is served after the commit. Function ids that they add become visible together, before any of them serves.
+ *
+ * The time limits of each are its own, as in ant_swap: for coming to rest, from its notice; for starting, from when all were at rest. If one passes, all are rolled back; with `force` a
+ * server that does not come to rest is ended instead, and replaced as a dead one. A dead server may be among them. One that waits for a dead one, which is to be replaced with it, does not
+ * come to rest.
+ *
+ * Errors, nothing touched:
+ *   -EINVAL    items is NULL, or count 0 or above ANT_SWAP_MANY_MAX; an item is as ant_swap would not have it, or has a deadline; or two name the same server
+ *   -EPROTO    a program was built for another ABI
+ *   -ESRCH     nobody serves one of the functions
+ *   -ENOTSUP   one of the servers was not made by ant_serve; or its state version differs and there is no transformer
+ *   -EBUSY     a swap of one of them is going on (of two calls that overlap at least one is not told so by the other), or the caller is a new server that has not been registered yet
+ *   -EDEADLK   the caller is one of them
+ *   -EAGAIN    the host has no thread to give, or no process is free
+ *   -ENOMEM    no memory
+ *   -EPERM     the calling thread is no process
+ * Errors, rolled back: the old servers serve on, as after ant_swap:
+ *   -ETIMEDOUT a time limit of one of them passed
+ *   -EOWNERDEAD a new server ended or died in `start` or the transformer
+ *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
+ *   -ESHUTDOWN the caller was asked to stop
+ *   -ECANCELED it was cancelled: ant_swap_cancel, of any of them
+ *   any other  what a `start` or a transformer returned
+ * Error, one of them does not serve any more, the others do:
+ *   -ESRCH     that old server ended (not: died) before it gave up its loop; its function ids are gone
+ *
+ * Paper: none; section 2.4 for each of them.
+ */
+ANT_API int ant_swap_many(const struct ant_swap_item *items, size_t count,
+                          struct ant_swap_report *reports);
+
 /*
  * Gives up the calling server's loop, after ant_receive returned ANT_SWAP. For programs with a loop of their own.
  *
  * If the swap commits, the call never returns: the process goes on as the new server, and this thread ends (no C++
- * destructors or cleanup handlers run). It returns only if the swap was rolled back.
+ * destructors or cleanup handlers run). It returns only if the swap was rolled back, or has to wait for something that this server has to do.
  *
  * Errors:
  *   -ECANCELED the swap was rolled back, now or before this call; go on serving
+ *   -EAGAIN    the swap goes on (ant_swap_many), but a message is to be received before: go on receiving, ANT_SWAP comes again
  *   -EINVAL    the caller's last message was not ANT_SWAP
  *   -EPERM     the calling thread is no process
  *

@@ -17,7 +17,24 @@ void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_o
     c->program = program;
     c->requester = requester;
     c->state = ANTK_NO_FRAME;
+    c->fate = &c->own_fate;
+    c->next = c;
     atomic_store(&c->refs, 1);
+}
+
+void antk_candidate_join(struct antk_candidate *c, struct antk_candidate *other)
+{
+    c->fate = other->fate;
+    c->next = other->next;
+    other->next = c;
+}
+
+bool antk_candidate_is_beside(const struct antk_candidate *c, const struct antk_endpoint *ep)
+{
+    const struct antk_candidate *other = c;
+    while (other->endpoint != ep && other->next != c)
+        other = other->next;
+    return other->endpoint == ep;
 }
 
 void antk_candidate_put(struct antk_candidate *c)
@@ -92,6 +109,7 @@ static int candidate_main(struct antk_body *self)
     c->ops->enroll(c);
     if (antk_candidate_fate(c) != ANTK_COMMITTED)
         return 0;
+    self->own_thread.observed = c->program->timing && c->program->timing->observe;
     self->candidate = NULL;
     antk_loop_forget(c);
     antk_candidate_put(c);
@@ -200,7 +218,7 @@ void antk_candidate_go(struct antk_candidate *c)
 bool antk_candidate_commit(struct antk_candidate *c)
 {
     uint32_t pending = ANTK_PENDING;
-    return atomic_compare_exchange_strong(&c->fate, &pending, ANTK_COMMITTED);
+    return atomic_compare_exchange_strong(c->fate, &pending, ANTK_COMMITTED);
 }
 
 /* Its drivers may have more to do than its successor alone would ever give them (bound.h: request_min_ns). */
@@ -217,7 +235,7 @@ static void inherit_pace_locked(struct antk_endpoint *ep)
 void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation)
 {
     struct antk_endpoint *ep = c->endpoint;
-    struct antk_body *body = antk_self;
+    struct antk_body *body = c->body;
     assert(c->program); /* antk_program_check */
     inherit_pace_locked(ep);
     if (ep->program != c->program) /* what was seen of another says nothing of this one */
@@ -229,7 +247,6 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
         ep->state = c->state;
     if (c->priority != 0)
         ep->priority = c->priority;
-    body->thread->observed = c->program->timing && c->program->timing->observe;
     atomic_store(&body->base_priority, ep->priority);
     atomic_store(&body->stop, atomic_load(&ep->stopping));
     antk_loop_succeed_locked(c);
@@ -239,18 +256,58 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
     antk_event_renew_locked(ep); /* results of its own are no longer passed over, either */
 }
 
-bool antk_candidate_cancel(struct antk_candidate *c, int error)
+static bool try_to_cancel(struct antk_candidate *c, int error)
 {
     uint32_t pending = ANTK_PENDING,
              positive = error < 0 && error > -(1 << 23) ? (uint32_t)-error : EINVAL;
-    if (!atomic_compare_exchange_strong(&c->fate, &pending, ANTK_CANCELLED | positive << 8))
+    if (!atomic_compare_exchange_strong(c->fate, &pending, ANTK_CANCELLED | positive << 8))
         return false;
+    c->blamed = true;
+    return true;
+}
+
+static void undo(struct antk_candidate *c)
+{
     c->ops->cancelled(c);
-    struct antk_body *requester = c->requester;         /* with undone, it may be gone */
     c->failed = antk_self && antk_self->candidate == c; /* its body may just come about */
     atomic_store(&c->undone, true);
+}
+
+bool antk_candidate_cancel(struct antk_candidate *c, int error)
+{
+    if (!try_to_cancel(c, error))
+        return false;
+    struct antk_body *requester =
+        c->requester; /* with the last one undone, it may be gone, and all of them with it */
+    struct antk_candidate *other = c;
+    do {
+        struct antk_candidate *next = other->next;
+        undo(other);
+        other = next;
+    } while (other != c);
     if (requester != antk_self)
         antk_unpark(requester->core->machine, requester->thread);
+    return true;
+}
+
+bool antk_candidate_cancel_locked(struct antk_candidate *c, int error)
+{
+    if (!try_to_cancel(c, error))
+        return false;
+    atomic_store(&c->others_left, true);
+    return true;
+}
+
+static bool undo_what_was_left(struct antk_candidate *c)
+{
+    struct antk_candidate *one = c;
+    while (!atomic_exchange(&one->others_left, false)) {
+        one = one->next;
+        if (one == c)
+            return false;
+    }
+    for (struct antk_candidate *other = one->next; other != one; other = other->next)
+        undo(other);
     return true;
 }
 
@@ -258,7 +315,8 @@ void antk_candidate_await_undone(struct antk_candidate *c)
 {
     struct antk_wait wait = {"a cancelled swap to be undone, process", c->endpoint->index, false, false};
     while (!atomic_load(&c->undone))
-        antk_park(c->requester->thread, ANTK_NEVER, wait);
+        if (!undo_what_was_left(c))
+            antk_park(c->requester->thread, ANTK_NEVER, wait);
 }
 
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what)

@@ -2,7 +2,8 @@
  * Candidates: new servers that are not registered yet, created by ant_serve or by a swap.
  *
  * One word decides a candidate's fate. Its registration, its failure, its death, its requester's deadline and a
- * cancellation race for that word by compare-and-swap, and for nothing else; whoever wins does what follows from it.
+ * cancellation race for that word by compare-and-swap, and for nothing else; whoever wins does what follows from it. Several
+ * candidates may share one word: then all are registered, or none is.
  */
 #ifndef ANTK_CANDIDATE_H
 #define ANTK_CANDIDATE_H
@@ -44,9 +45,13 @@ struct antk_candidate {
     struct antk_body *requester;
     struct antk_body *body;
     _Atomic uint32_t refs;
-    _Atomic uint32_t fate;            /* enum antk_fate; when CANCELLED, the positive error << 8 as well */
+    _Atomic uint32_t *fate; /* enum antk_fate; when CANCELLED, the positive error << 8 as well; its own, or one for several */
+    _Atomic uint32_t own_fate;
+    struct antk_candidate *next;      /* of those that share its fate, in a circle, with one requester; itself: there is no other */
     _Atomic bool undone;              /* after cancellation: `cancelled` is through */
-    bool failed;                      /* it was cancelled by its own thread, which is on its way out; written before undone */
+    _Atomic bool others_left;         /* ... and whoever has cancelled it leaves those of the others to the requester */
+    bool blamed;                      /* what they were cancelled for was this one's; written, like this, before undone: */
+    bool failed;                      /* it was cancelled by its own thread, which is on its way out */
     _Atomic uint32_t go;              /* enum antk_go */
     _Atomic bool prepared;            /* `prepare` has returned 0 */
     struct antk_times prepared_times; /* what its thread had used by then, from its beginning; all 0 without `prepare` */
@@ -67,6 +72,10 @@ struct antk_candidate {
 void antk_candidate_init(struct antk_candidate *c, const struct antk_candidate_ops *ops,
                          struct antk_endpoint *ep, const struct ant_program *program,
                          struct antk_body *requester);
+/* It shares the fate of another, and of those with which that shares it already. Nobody else knows it yet. */
+void antk_candidate_join(struct antk_candidate *c, struct antk_candidate *other);
+/* Is this the endpoint of one that shares its fate, itself perhaps? */
+bool antk_candidate_is_beside(const struct antk_candidate *c, const struct antk_endpoint *ep);
 /* Takes a reference away. */
 void antk_candidate_put(struct antk_candidate *c);
 
@@ -89,24 +98,29 @@ static inline bool antk_is_preparing(const struct antk_body *self)
 
 static inline enum antk_fate antk_candidate_fate(struct antk_candidate *c)
 {
-    return (enum antk_fate)(atomic_load(&c->fate) & 0xff);
+    return (enum antk_fate)(atomic_load(c->fate) & 0xff);
 }
 /* Why it was cancelled: a negative errno value. */
 static inline int antk_candidate_error(struct antk_candidate *c)
 {
-    return -(int)(atomic_load(&c->fate) >> 8);
+    return -(int)(atomic_load(c->fate) >> 8);
 }
 /* Tries to commit it; false: it was cancelled already. */
 bool antk_candidate_commit(struct antk_candidate *c);
 /*
- * On its own thread, with the endpoint's lock, right after it has committed: the endpoint, its state and priority are its own. The caller
- * calls antk_body_raise(body, 0) without the lock, for the priority to be in force.
+ * With the endpoint's lock, right after it has committed: the endpoint, its state and priority are its own. Its own thread, which makes this call or waits
+ * for it, calls antk_body_raise(body, 0) without the lock, for the priority to be in force.
  */
 void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation);
-/* Tries to cancel it, with a negative errno value; if this wins, the predecessor goes on. False: its fate was decided already. */
+/* Tries to cancel it and all that share its fate, with a negative errno value; if this wins, the predecessors go on. False: its fate was decided already. */
 bool antk_candidate_cancel(struct antk_candidate *c, int error);
+/*
+ * The same where the endpoint's lock is held, and what follows for this one is known: the caller does that, sets `undone`, and has the requester woken, without
+ * the lock, to do it for the others.
+ */
+bool antk_candidate_cancel_locked(struct antk_candidate *c, int error);
 
-/* Requester: whoever has cancelled it may still be at work on what follows from that. Waits. */
+/* Requester: whoever has cancelled it may still be at work on what follows from that, or have left it to the requester. Waits. */
 void antk_candidate_await_undone(struct antk_candidate *c);
 /* Requester: what it must do for the wait of any kind to end: 0 to go on waiting, else the error to cancel with. */
 int antk_candidate_park(struct antk_candidate *c, uint64_t deadline_ns, const char *what);

@@ -5,6 +5,7 @@
  * outside the core, whoever ends it by force. From then on the thread can do nothing in the core (see antk_enter); it is stopped by a signal where that is safe, and else
  * abandoned. A server's endpoint stays and waits for a successor, any other is closed.
  */
+#include "core/candidate.h"
 #include "core/core.h"
 #include "core/direct.h"
 #include "core/event.h"
@@ -95,17 +96,22 @@ enum antk_end antk_process_end(struct antk_body *self, int status)
     return finish(ep, self->incarnation, end, atomic_load(&self->death), status);
 }
 
+/* Has it a successor that is about to be given the endpoint? Then that is told to end. */
+static bool is_succeeded_locked(struct antk_endpoint *ep)
+{
+    return ep->notice && ep->swap && antk_candidate_fate(ep->swap) == ANTK_COMMITTED;
+}
+
 bool antk_process_bury_dead(struct antk_endpoint *ep)
 {
     struct antk_body *requester = NULL;
     antk_lock(&ep->lock);
-    bool dead = ep->dead;
+    if (ep->dead && ep->notice) /* under the same lock: else its successor may yet commit */
+        requester = ep->notice->gone(ep->notice);
+    bool dead = ep->dead && !is_succeeded_locked(ep);
     if (dead) {
         ep->dead = false;
         ep->closed = true;
-    }
-    if (dead && ep->notice) { /* under the same lock: else its successor may yet commit */
-        requester = ep->notice->gone(ep->notice);
         ep->notice = NULL;
     }
     antk_unlock(&ep->lock);

@@ -41,7 +41,7 @@ bool antk_direct_possible(struct antk_body *self, int64_t timeout_ns)
 bool antk_direct_begin_locked(struct antk_body *self, struct antk_endpoint *server)
 {
     struct antk_body *body = server->body;
-    if (!server->receiving || !server->program || !server->program->direct ||
+    if (!server->receiving || server->notice || !server->program || !server->program->direct ||
         body->own_thread.observed || atomic_load(&body->flags) != 0)
         return false;
     server->receiving = false;

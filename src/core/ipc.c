@@ -274,6 +274,14 @@ static int dispatch(struct antk_body *self, struct antk_endpoint *server, uint32
     return rc;
 }
 
+/* A server's answer to itself would never come; nor one to a new server, in `start`, of those that are swapped together with it. */
+static inline bool nobody_answers(const struct antk_body *self, const struct antk_endpoint *server)
+{
+    return server == self->endpoint ||
+           (ANTK_RARELY(self->candidate != NULL) && !antk_is_preparing(self) &&
+            antk_candidate_is_beside(self->candidate, server));
+}
+
 static int submit(struct antk_body *self, struct ant_request *rq, enum style style, struct sent *sent)
 {
     uint32_t frame;
@@ -303,7 +311,7 @@ static int submit(struct antk_body *self, struct ant_request *rq, enum style sty
         return -ESRCH;
     if (ANTK_RARELY(self->core->costs.remap_page_ns != 0) && server != self->endpoint)
         antk_spend_remaps(self, data);
-    rc = ANTK_RARELY(style != ASYNCHRONOUS && server == self->endpoint)
+    rc = ANTK_RARELY(style != ASYNCHRONOUS && nobody_answers(self, server))
              ? -EDEADLK
              : dispatch(self, server, frame, data, &header, style, sent);
     antk_unpin(server);

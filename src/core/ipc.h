@@ -91,6 +91,8 @@ size_t antk_next_messages(struct antk_body *self, bool will_wait, struct ant_mes
 void antk_regain(struct antk_body *self);
 /* It is about to be called back for something that is no message: as if that were a request. False: not now, a swap notice or a stop comes first. */
 bool antk_claim(struct antk_body *self);
+/* Is there what a notice says is due? Endpoint's lock held. */
+bool antk_has_due_locked(struct antk_body *self, enum antk_due due, ant_pid client);
 /* The data area named in a request or a reply, for the way out of the caller's window: its frame, or ANTK_NO_FRAME. As antk_own_area; -EBUSY: it is the state. */
 int antk_find_data(struct antk_body *self, const void *data, uint32_t *frame);
 /* Spends what it costs (costs.h) to move a request and its data to another's window. */

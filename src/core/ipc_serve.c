@@ -28,6 +28,16 @@ static void receive(struct antk_body *self, uint32_t frame, enum antk_request_st
     }
 }
 
+static struct ant_message take_request_locked(struct antk_body *self, uint32_t frame)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    struct antk_record *records = self->core->records;
+    antk_queue_unlink(records, &ep->requests, frame);
+    antk_queue_push(records, &ep->service, frame);
+    receive(self, frame, ANTK_SERVICE, ANTK_REQUEST_WORK, ANT_EVENT_RECEIVE);
+    return (struct ant_message){ANT_REQUEST, antk_view(ep, frame)};
+}
+
 /* Takes results, then requests, as many as there are and there is room for. Endpoint's lock held. */
 static size_t take_locked(struct antk_body *self, struct ant_message *messages, size_t capacity)
 {
@@ -41,14 +51,45 @@ static size_t take_locked(struct antk_body *self, struct ant_message *messages, 
         receive(self, frame, ANTK_HELD, ANTK_RESULT_WORK, ANT_EVENT_RESULT);
         messages[count++] = (struct ant_message){ANT_RESULT, antk_view(ep, frame)};
     }
-    while (count < capacity && (frame = ep->requests.head) != ANTK_NO_FRAME) {
-        antk_queue_unlink(records, &ep->requests, frame);
-        antk_queue_push(records, &ep->service, frame);
-        receive(self, frame, ANTK_SERVICE, ANTK_REQUEST_WORK, ANT_EVENT_RECEIVE);
-        messages[count++] = (struct ant_message){ANT_REQUEST, antk_view(ep, frame)};
-    }
+    while (count < capacity && (frame = ep->requests.head) != ANTK_NO_FRAME)
+        messages[count++] = take_request_locked(self, frame);
     antk_event_settle_locked(ep);
     return count;
+}
+
+/* The first request that a client has queued. */
+static uint32_t first_request_locked(struct antk_endpoint *ep, ant_pid client)
+{
+    struct antk_record *records = ep->core->records;
+    uint32_t frame = ep->requests.head;
+    while (frame != ANTK_NO_FRAME && atomic_load(&records[frame].client) != client)
+        frame = records[frame].link[ANTK_LINK_QUEUE].next;
+    return frame;
+}
+
+bool antk_has_due_locked(struct antk_body *self, enum antk_due due, ant_pid client)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    if (due == ANTK_DUE_ALL)
+        return ep->requests.count > 0 ||
+               antk_first_sent_locked(ep, &ep->results, self->incarnation) != ANTK_NO_FRAME;
+    return due == ANTK_DUE_OF_ONE && first_request_locked(ep, client) != ANTK_NO_FRAME;
+}
+
+/* Takes what is due before the notice, if anything is. Endpoint's lock held, and given up meanwhile. */
+ANTK_APART static size_t take_due_locked(struct antk_body *self, struct ant_message *messages,
+                                         size_t capacity)
+{
+    struct antk_endpoint *ep = self->endpoint;
+    ant_pid client = 0;
+    enum antk_due due = ep->notice->due(ep->notice, &client);
+    if (!antk_has_due_locked(self, due, client))
+        return 0;
+    if (due == ANTK_DUE_ALL)
+        return take_locked(self, messages, capacity);
+    messages[0] = take_request_locked(self, first_request_locked(ep, client));
+    antk_event_settle_locked(ep);
+    return 1;
 }
 
 /* If it has been ended, by force or in a direct call, it leaves: from here on nobody runs it any more but this thread. Endpoint's lock held, and given up then. */
@@ -112,9 +153,11 @@ size_t antk_next_messages(struct antk_body *self, bool will_wait, struct ant_mes
         return 0;
     }
     leave_if_ended_locked(self);
-    struct antk_notice *notice = ep->notice;
-    bool stop = atomic_load_explicit(&ep->stopping, memory_order_relaxed) != 0;
-    if (!ANTK_RARELY(notice || stop))
+    if (ANTK_RARELY(ep->notice && ep->notice->due))
+        count = take_due_locked(self, messages, capacity);
+    struct antk_notice *notice = count == 0 ? ep->notice : NULL;
+    bool stop = count == 0 && atomic_load_explicit(&ep->stopping, memory_order_relaxed) != 0;
+    if (!ANTK_RARELY(notice || stop || count > 0))
         count = take_locked(self, messages, capacity);
     ep->receiving = count == 0 && !notice && !stop && will_wait;
     *idle = ep->program && ep->service.count == 0 && ep->out.count == 0;

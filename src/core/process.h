@@ -32,6 +32,13 @@ struct antk_function;
 struct antk_timers;
 struct antk_watches;
 
+/* What a body that is to be replaced receives first. */
+enum antk_due {
+    ANTK_DUE_NOTHING,
+    ANTK_DUE_OF_ONE, /* the first request that a certain client has queued */
+    ANTK_DUE_ALL     /* results and requests, as ever */
+};
+
 /* A swap, as the core sees it. All are called with the endpoint's lock held. */
 struct antk_notice {
     /* ant_receive returns the notice. */
@@ -41,6 +48,8 @@ struct antk_notice {
     struct antk_body *(*died)(struct antk_notice *notice);
     /* The body was run by the thread of a client, and is its own again. */
     void (*returned)(struct antk_notice *notice, struct antk_thread *client, struct antk_thread *own);
+    /* What is due before the notice, of which client; NULL: nothing, ever. The lock is given up meanwhile, and the notice may be gone then: that is nothing, too. */
+    enum antk_due (*due)(struct antk_notice *notice, ant_pid *client);
 };
 
 struct antk_waiter { /* somebody in ant_wait; on its stack; guarded by the endpoint's lock */
@@ -67,7 +76,7 @@ struct antk_endpoint {
     bool closed;    /* nothing is queued any more */
     bool evented;   /* it has an event descriptor; see event.h */
     bool dead;      /* its server has died, what was to be done at once is done (death.c), and it waits for a successor; it has a pin of its own then */
-    bool receiving; /* its body waits in ant_receive, and wants to be woken for a message */
+    bool receiving; /* its body waits in ant_receive, and wants to be woken for a message; with a notice: it rests, and does so as well */
     int priority;
     struct antk_body *body;     /* who acts for it; NULL once closed, while it is dead or dying, and before a first server is registered */
     struct antk_queue requests; /* to be received */

@@ -8,20 +8,25 @@
 
 #include <errno.h>
 
+bool antk_swap_rests(struct antk_swap *s)
+{
+    atomic_store(&s->at_rest, true);
+    return !s->group || atomic_fetch_sub(&s->group->busy, 1) == 1;
+}
+
 void antk_swap_rest_in_peace_locked(struct antk_swap *s)
 {
     s->old = NULL;
     s->report.restarted = true;
     s->report.step = ANT_SWAP_START;
     s->quiescent_ns = s->c.endpoint->died_ns;
-    atomic_store(&s->at_rest, true);
+    antk_swap_rests(s);
 }
 
 struct antk_body *antk_swap_old_ended(struct antk_notice *notice)
 {
     struct antk_swap *s = antk_swap_of_notice(notice);
-    uint32_t pending = ANTK_PENDING;
-    if (!atomic_compare_exchange_strong(&s->c.fate, &pending, ANTK_CANCELLED | (uint32_t)ESRCH << 8))
+    if (!antk_candidate_cancel_locked(&s->c, -ESRCH))
         return NULL;
     antk_report_ledger_locked(s);
     atomic_store(&s->c.undone, true);
@@ -59,8 +64,10 @@ void antk_swap_cancelled(struct antk_candidate *c)
     struct antk_swap *s = antk_swap_of(c);
     struct antk_endpoint *ep = c->endpoint;
     antk_lock(&ep->lock);
-    if (ep->notice == &s->notice)
+    if (ep->notice == &s->notice) {
         ep->notice = NULL;
+        ep->receiving = false; /* in a group the old server, at rest, may have wanted messages */
+    }
     antk_event_settle_locked(ep);
     bool accepted = s->accepted;
     if (s->old && ep->body == s->old && !accepted && antk_old_is_measured(s)) {

@@ -166,7 +166,7 @@ void antk_report_shares(struct antk_swap *s, const struct antk_times *requester_
     s->report.result_work_ns = take(&rest_ns, work_ns[ANTK_RESULT_WORK]);
     s->report.base_ns = take(&rest_ns, base_ns);
     s->report.higher_priority_ns = rest_ns;
-    if (s->report.error == 0)
+    if (s->report.error == 0 && !s->group)
         remember_base(s);
 }
 

@@ -20,6 +20,8 @@
  *
  * From step 3 until it is decided the requester runs above the server's priority, so that its deadlines hold even
  * against a new server that spins, or an old one that a client runs. A server that swaps itself is requester and old server in one.
+ *
+ * The old server's steps are in accept.c. Several swaps that are one share the fate, and each makes all of these steps: many.c.
  */
 #include "swap/swap.h"
 
@@ -33,20 +35,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define TIMEOUT_NS ((int64_t)(5 * ANT_NS_PER_S))
-
-/* A step is reached: its time, and its event. */
-static uint64_t step(struct antk_swap *s, enum ant_swap_step number)
+static uint64_t reach(struct antk_swap *s, enum ant_swap_step number, const struct antk_endpoint *by)
 {
-    struct antk_endpoint *ep = s->c.endpoint;
-    uint64_t now_ns = antk_now(ep->core->machine);
+    struct antk_core *core = s->c.endpoint->core;
+    uint64_t now_ns = antk_now(core->machine);
     s->report.step_time_ns[number] = now_ns;
-    antk_trace_add(ep->core, antk_self->endpoint->index, ANT_EVENT_STEP, number, s->report.generation);
+    antk_trace_add(core, by->index, ANT_EVENT_STEP, number, s->report.generation);
     return now_ns;
 }
 
-/* What a step costs (costs.h), spent by whoever makes it. No lock is held. */
-static void spend(struct antk_swap *s, enum ant_swap_step number)
+uint64_t antk_swap_step(struct antk_swap *s, enum ant_swap_step number)
+{
+    return reach(s, number, antk_self->endpoint);
+}
+
+void antk_swap_spend(struct antk_swap *s, enum ant_swap_step number)
 {
     antk_spend(antk_self, s->c.endpoint->core->costs.step_ns[number]);
 }
@@ -58,6 +61,18 @@ static void give_up(struct antk_swap *s, int error)
     antk_candidate_await_undone(&s->c);
 }
 
+void antk_swap_untake(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    antk_lock(&ep->lock);
+    ep->swap = NULL;
+    bool dead = ep->dead;
+    antk_unlock(&ep->lock);
+    if (dead)
+        antk_monitors_tell(ep, ANT_CHANGE_DIED, 0); /* those who asked meanwhile: see monitor.c */
+    s->report.generation--;
+}
+
 /* ---- 1: the requester asks for the swap ---- */
 
 /* May it begin? The endpoint is taken for it: the programs that its bound is made from stay. */
@@ -67,13 +82,7 @@ static int admit(struct antk_swap *s, int64_t deadline_ns)
     int rc = antk_bound_admit(ep, s->c.program, deadline_ns, &s->report.bound_ns);
     if (rc != 0) {
         give_up(s, rc);
-        antk_lock(&ep->lock);
-        ep->swap = NULL;
-        bool dead = ep->dead;
-        antk_unlock(&ep->lock);
-        if (dead)
-            antk_monitors_tell(ep, ANT_CHANGE_DIED, 0); /* those who asked meanwhile: see monitor.c */
-        s->report.generation--;
+        antk_swap_untake(s);
     }
     return rc;
 }
@@ -87,12 +96,9 @@ static int plan_state(struct antk_swap *s, const struct ant_swap_options *option
     return antk_state_plan(ep->program, s->c.program, options, &s->transformer);
 }
 
-/* Everything is checked here, and the endpoint taken for this swap; nothing else has changed when it refuses. */
-static int step_1_request(struct antk_swap *s, uint32_t function, const struct ant_swap_options *options)
+int antk_swap_take(struct antk_swap *s, const struct ant_swap_options *options)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    s->report.function = function;
-    s->report.new_version = s->c.program->version;
     antk_lock(&ep->lock);
     int rc = ep->closed ? -ESRCH : !ep->program ? -ENOTSUP : 0;
     s->report.generation = ep->generation;
@@ -107,24 +113,24 @@ static int step_1_request(struct antk_swap *s, uint32_t function, const struct a
         s->report.generation++;
     }
     antk_unlock(&ep->lock);
-    if (rc == 0 && options->deadline_ns)
-        rc = admit(s, options->deadline_ns);
-    if (rc == 0) {
-        antk_times_of(s->c.requester, &s->requester_before);
-        step(s, ANT_SWAP_REQUEST);
-        spend(s, ANT_SWAP_REQUEST);
-    }
     return rc;
+}
+
+void antk_step_1_request(struct antk_swap *s)
+{
+    antk_times_of(s->c.requester, &s->requester_before);
+    antk_swap_step(s, ANT_SWAP_REQUEST);
+    antk_swap_spend(s, ANT_SWAP_REQUEST);
 }
 
 /* ---- 2: the core creates the new server ---- */
 
-static int step_2_create(struct antk_swap *s)
+int antk_step_2_create(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
     s->report.step = ANT_SWAP_CREATE;
-    step(s, ANT_SWAP_CREATE);
-    spend(s, ANT_SWAP_CREATE);
+    antk_swap_step(s, ANT_SWAP_CREATE);
+    antk_swap_spend(s, ANT_SWAP_CREATE);
     antk_spend(antk_self, ep->core->costs.create_ns);
     antk_lock(&ep->lock);
     int priority = ep->priority;
@@ -155,7 +161,7 @@ static void notify_locked(struct antk_swap *s)
         ep->core->machine->ops->watch(old->thread);
         antk_times_of(old, &s->old_at_notice);
     }
-    step(s, ANT_SWAP_NOTIFY);
+    antk_swap_step(s, ANT_SWAP_NOTIFY);
 }
 
 /*
@@ -163,10 +169,9 @@ static void notify_locked(struct antk_swap *s)
  * If it is at work, the new thread does what every thread has to do first before the old server goes on: that makes the blackout shorter.
  *
  * The server may have ended meanwhile, or the swap have been cancelled: then there is nobody to notify, and nothing to undo. */
-static void step_3_notify(struct antk_swap *s)
+void antk_step_3_notify(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    antk_body_raise(s->c.requester, s->raised_priority);
     antk_lock(&ep->lock);
     bool ended = ep->closed, going_on = !ended && antk_candidate_fate(&s->c) == ANTK_PENDING;
     if (ep->body != s->old)
@@ -179,7 +184,7 @@ static void step_3_notify(struct antk_swap *s)
     antk_unlock(&ep->lock);
     if (going_on) {
         antk_direct_outrank(s->c.requester, old);
-        spend(s, ANT_SWAP_NOTIFY);
+        antk_swap_spend(s, ANT_SWAP_NOTIFY);
         antk_report_notice_cost(s);
     }
     if (wake)
@@ -189,115 +194,19 @@ static void step_3_notify(struct antk_swap *s)
         antk_candidate_cancel(&s->c, -ESRCH);
 }
 
-/* ---- 4: the old server looks for a swap, before it looks for requests or results ---- */
-
-static void step_4_look(struct antk_notice *notice)
-{
-    struct antk_swap *s = antk_swap_of_notice(notice);
-    if (s->report.step_time_ns[ANT_SWAP_LOOK] == 0)
-        step(s, ANT_SWAP_LOOK);
-}
-
-/* ---- 5: the old server gives up its loop and wakes the requester ---- */
-
-/* Endpoint's lock held. From here until it is released it does nothing in the core. */
-static void come_to_rest_locked(struct antk_swap *s)
-{
-    const struct ant_costs *costs = &s->c.endpoint->core->costs;
-    if (antk_old_is_measured(s)) {
-        atomic_store(&s->old->thread->watched_from_ns, 0);
-        antk_times_of(s->old, &s->old_at_rest);
-        s->old_measured = true;
-    }
-    s->old_watched = atomic_exchange(&s->old->busy_since_ns, 0) != 0;
-    s->old_costs_ns = costs->step_ns[ANT_SWAP_LOOK] + costs->step_ns[ANT_SWAP_WAKE_REQUESTER];
-    s->accepted = true;
-    s->report.step = ANT_SWAP_START;
-    s->quiescent_ns = step(s, ANT_SWAP_WAKE_REQUESTER);
-}
-
-static void step_6_start(struct antk_swap *s);
-static void step_12_exit(struct antk_swap *s);
-
-/* Nobody serves any more: so what step 4 costs is spent here too, after the old server's own work. */
-static void step_5_wake_requester(struct antk_swap *s)
-{
-    spend(s, ANT_SWAP_LOOK);
-    spend(s, ANT_SWAP_WAKE_REQUESTER);
-    if (s->unattended)
-        step_6_start(s);
-    atomic_store(&s->at_rest, true);
-    if (!s->unattended)
-        antk_unpark(s->c.endpoint->core->machine, s->c.requester->thread);
-}
-
-/* Waits until the swap is decided, and the old server told so. */
-static void rest(struct antk_swap *s, struct antk_body *self)
-{
-    struct antk_wait wait = {"the swap that replaces it", s->c.endpoint->index, true, false};
-    while (!atomic_load(&s->released))
-        antk_park(self->thread, ANTK_NEVER, wait);
-}
-
-int ant_swap_accept(void)
-{
-    ANTK_ENTER(self);
-    if (!self)
-        return -EPERM;
-    if (!self->told_of_swap)
-        return -EINVAL;
-    self->told_of_swap = false;
-    struct antk_endpoint *ep = self->endpoint;
-    antk_lock(&ep->lock);
-    struct antk_swap *s = ep->notice ? antk_swap_of_notice(ep->notice) : NULL;
-    bool pending = s && antk_candidate_fate(&s->c) == ANTK_PENDING;
-    bool killed = (atomic_load(&self->flags) & ANTK_KILLED) != 0; /* it is replaced as a dead one, then */
-    bool going_on = pending && !killed &&
-                    s->report.step_time_ns[ANT_SWAP_LOOK] != 0; /* else it is another one, not looked at yet */
-    int rc = going_on ? 0 : -ECANCELED;
-    if (s && !pending) {
-        ep->notice = NULL; /* whoever has cancelled it is about to: it shall not be seen again */
-        antk_event_settle_locked(ep);
-    }
-    if (going_on) {
-        atomic_fetch_add(&s->c.refs, 1);
-        come_to_rest_locked(s);
-    }
-    antk_unlock(&ep->lock);
-    if (rc != 0)
-        return rc;
-    step_5_wake_requester(s);
-    rest(s, self);
-    if (antk_candidate_fate(&s->c) == ANTK_COMMITTED)
-        step_12_exit(s);
-    antk_candidate_put(&s->c);
-    return -ECANCELED;
-}
-
-/* A server that swaps itself is at rest where it stands. */
-static void rest_at_once(struct antk_swap *s)
-{
-    struct antk_endpoint *ep = s->c.endpoint;
-    antk_lock(&ep->lock);
-    step_4_look(&s->notice);
-    come_to_rest_locked(s);
-    antk_unlock(&ep->lock);
-    step_5_wake_requester(s);
-}
-
 /* ---- 6: the core starts the new server ---- */
 
 /* As with step 7, nothing is written to the report after a cancellation. */
-static void step_6_start(struct antk_swap *s)
+void antk_step_6_start(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
     antk_lock(&ep->lock);
     bool open = antk_candidate_fate(&s->c) == ANTK_PENDING;
     if (open)
-        step(s, ANT_SWAP_START);
+        antk_swap_step(s, ANT_SWAP_START);
     antk_unlock(&ep->lock);
     if (open) {
-        spend(s, ANT_SWAP_START);
+        antk_swap_spend(s, ANT_SWAP_START);
         antk_candidate_go(&s->c);
     }
 }
@@ -311,43 +220,53 @@ static bool step_7_register(struct antk_swap *s)
     antk_lock(&ep->lock);
     bool open = antk_candidate_fate(&s->c) == ANTK_PENDING;
     if (open)
-        antk_report_callbacks_locked(s, step(s, ANT_SWAP_REGISTER));
+        antk_report_callbacks_locked(s, antk_swap_step(s, ANT_SWAP_REGISTER));
     antk_unlock(&ep->lock);
     if (open)
-        spend(s, ANT_SWAP_REGISTER);
+        antk_swap_spend(s, ANT_SWAP_REGISTER);
     return open;
 }
 
 /* ---- 8: the core hands everything over ---- */
 
+void antk_step_8_hand_over_locked(struct antk_swap *s)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    reach(s, ANT_SWAP_HAND_OVER, ep);
+    antk_report_ledger_locked(s);
+    bool inherits = antk_swap_inherits(s);
+    s->dead_state = inherits && s->transformer.transform ? ep->state : ANTK_NO_FRAME;
+    if (!inherits)
+        ep->state = ANTK_NO_FRAME; /* to be freed with all the rest */
+    ep->notice = NULL;
+    ep->receiving = false; /* in a group the old server, at rest, may have wanted messages */
+    antk_candidate_succeed_locked(&s->c, s->report.generation);
+    if (ep->state != ANTK_NO_FRAME)
+        s->report.state_bytes = antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
+    if (s->old) {
+        atomic_store(&s->old->retired, true);
+        ep->exiting++;
+    }
+    ep->dead = false;
+}
+
 static bool step_8_hand_over(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
-    antk_lock(&ep->lock);
-    bool committed = antk_candidate_commit(&s->c);
-    if (committed) {
-        step(s, ANT_SWAP_HAND_OVER);
-        antk_report_ledger_locked(s);
-        bool inherits = antk_swap_inherits(s);
-        s->dead_state = inherits && s->transformer.transform ? ep->state : ANTK_NO_FRAME;
-        if (!inherits)
-            ep->state = ANTK_NO_FRAME; /* to be freed with all the rest */
-        ep->notice = NULL;
-        antk_candidate_succeed_locked(&s->c, s->report.generation);
-        if (ep->state != ANTK_NO_FRAME)
-            s->report.state_bytes =
-                antk_pool_area(ep->core->pool, ep->state)->pages * (size_t)ANT_PAGE_BYTES;
-        if (s->old) {
-            atomic_store(&s->old->retired, true);
-            ep->exiting++;
-        }
-        ep->dead = false;
+    bool committed;
+    if (s->group) {
+        committed = antk_group_hand_over(s);
+    } else {
+        antk_lock(&ep->lock);
+        committed = antk_candidate_commit(&s->c);
+        if (committed)
+            antk_step_8_hand_over_locked(s);
+        antk_unlock(&ep->lock);
     }
-    antk_unlock(&ep->lock);
     if (committed) {
         antk_state_leave_behind(s);
         antk_body_raise(antk_self, 0); /* in case the server's priority has changed meanwhile */
-        spend(s, ANT_SWAP_HAND_OVER);
+        antk_swap_spend(s, ANT_SWAP_HAND_OVER);
     }
     return committed;
 }
@@ -358,8 +277,8 @@ static void step_9_wake_old(struct antk_swap *s)
 {
     if (!s->old)
         return;
-    step(s, ANT_SWAP_WAKE_OLD);
-    spend(s, ANT_SWAP_WAKE_OLD);
+    antk_swap_step(s, ANT_SWAP_WAKE_OLD);
+    antk_swap_spend(s, ANT_SWAP_WAKE_OLD);
     atomic_store(&s->released, true);
     antk_unpark(s->c.endpoint->core->machine, s->old->thread);
 }
@@ -370,15 +289,20 @@ static void step_10_wake_again(struct antk_swap *s)
 {
     struct antk_body *requester = s->c.requester;
     struct antk_machine *machine = requester->core->machine;
-    antk_body_raise(requester, 0); /* no deadline is left to keep: it shall not hold the new server up */
-    uint64_t end_ns = step(s, ANT_SWAP_WAKE_AGAIN);
+    if (!s->group)
+        antk_body_raise(requester, 0); /* no deadline is left to keep: it shall not hold the new server up */
+    uint64_t end_ns = antk_swap_step(s, ANT_SWAP_WAKE_AGAIN);
     if (requester->core->costs.step_ns[ANT_SWAP_WAKE_AGAIN] != 0) {
-        spend(s, ANT_SWAP_WAKE_AGAIN);
+        antk_swap_spend(s, ANT_SWAP_WAKE_AGAIN);
         end_ns = antk_now(machine);
     }
     if (antk_times_exact(s))
         antk_times_of(antk_self, &s->new_after);
     s->report.blackout_ns = end_ns - s->quiescent_ns;
+    if (s->group) {
+        antk_group_wake_again(s->group);
+        return;
+    }
     atomic_store(&s->enrolled, true);
     antk_unpark(machine, requester->thread);
 }
@@ -428,11 +352,11 @@ static void step_11_return(struct antk_swap *s, int error)
         report_failure(s, error);
     else
         antk_state_free_old(s);
-    spend(s, ANT_SWAP_RETURN);
+    antk_swap_spend(s, ANT_SWAP_RETURN);
     antk_lock(&ep->lock);
     if (error == 0)
         s->report.step = s->report.step_time_ns[ANT_SWAP_EXIT] ? ANT_SWAP_EXIT : ANT_SWAP_RETURN;
-    uint64_t end_ns = step(s, ANT_SWAP_RETURN);
+    uint64_t end_ns = antk_swap_step(s, ANT_SWAP_RETURN);
     antk_unlock(&ep->lock);
     s->report.swap_ns = end_ns - s->report.step_time_ns[ANT_SWAP_REQUEST];
     antk_times_of(self, &after);
@@ -442,29 +366,15 @@ static void step_11_return(struct antk_swap *s, int error)
     close_swap(s);
 }
 
-/* ---- 12: the old server exits ---- */
-
-static void step_12_exit(struct antk_swap *s)
-{
-    struct antk_endpoint *ep = s->c.endpoint;
-    struct antk_body *self = antk_self;
-    antk_lock(&ep->lock);
-    step(s, ANT_SWAP_EXIT);
-    s->report.step = ANT_SWAP_EXIT;
-    antk_unlock(&ep->lock);
-    spend(s, ANT_SWAP_EXIT);
-    antk_lock(&ep->lock);
-    ep->exiting--;
-    antk_unlock(&ep->lock);
-    antk_candidate_put(&s->c);
-    antk_leave(self, 0);
-}
-
 /* ---- the call ---- */
 
 static void destroy(struct antk_candidate *c)
 {
-    free(antk_swap_of(c));
+    struct antk_swap *s = antk_swap_of(c);
+    if (s->group)
+        antk_group_put(s->group);
+    else
+        free(s);
 }
 
 static const struct antk_candidate_ops swap_ops = {antk_state_bring, enroll, antk_swap_cancelled, destroy};
@@ -486,7 +396,7 @@ static bool may_be_unattended(struct antk_swap *s, int64_t quiesce_timeout_ns, i
 static int run_steps(struct antk_swap *s, int64_t prepare_timeout_ns, int64_t quiesce_timeout_ns,
                      int64_t start_timeout_ns)
 {
-    int rc = step_2_create(s);
+    int rc = antk_step_2_create(s);
     if (rc != 0) {
         give_up(s, rc);
         return antk_candidate_error(&s->c);
@@ -494,19 +404,50 @@ static int run_steps(struct antk_swap *s, int64_t prepare_timeout_ns, int64_t qu
     antk_swap_prepare(s, prepare_timeout_ns);
     bool itself = s->old == s->c.requester; /* from step 3 on, who dies is no old server any more */
     s->unattended = !itself && may_be_unattended(s, quiesce_timeout_ns, start_timeout_ns);
-    step_3_notify(s);
+    antk_body_raise(s->c.requester, s->raised_priority);
+    antk_step_3_notify(s);
     if (itself && antk_candidate_fate(&s->c) == ANTK_PENDING)
-        rest_at_once(s);
+        antk_swap_rest_at_once(s);
     else
         antk_swap_await_rest(s, quiesce_timeout_ns);
     if (antk_candidate_fate(&s->c) == ANTK_PENDING && s->report.step_time_ns[ANT_SWAP_START] == 0)
-        step_6_start(s);
+        antk_step_6_start(s);
     if (antk_candidate_fate(&s->c) != ANTK_CANCELLED)
         antk_swap_await_enrolment(s, start_timeout_ns);
     if (antk_candidate_fate(&s->c) == ANTK_COMMITTED)
         return 0;
     s->report.abandoned = antk_candidate_wind_up(&s->c);
     return antk_candidate_error(&s->c);
+}
+
+void antk_swap_init(struct antk_swap *s, struct antk_endpoint *ep, struct antk_body *requester,
+                    uint32_t function, const struct ant_program *program,
+                    const struct ant_swap_options *options)
+{
+    antk_candidate_init(&s->c, &swap_ops, ep, program, requester);
+    s->notice = (struct antk_notice){antk_step_4_look, antk_swap_old_ended, antk_swap_old_died,
+                                     antk_swap_old_returned, NULL};
+    s->deadline_ns = ANTK_NEVER;
+    s->trust_state = options->trust_state;
+    s->force = options->force;
+    s->dead_state = ANTK_NO_FRAME;
+    s->report.function = function;
+    s->report.new_version = program->version;
+}
+
+void antk_swap_conclude(struct antk_swap *s, int error, struct ant_swap_report *report)
+{
+    struct antk_endpoint *ep = s->c.endpoint;
+    bool restarted = error == 0 && s->report.restarted;
+    step_11_return(s, error);
+    if (restarted)
+        antk_unpin(ep); /* which the dead had */
+    antk_monitors_tell(ep, error == 0 ? ANT_CHANGE_SWAPPED : ANT_CHANGE_ROLLED_BACK, error);
+    if (report) {
+        antk_lock(&ep->lock);
+        *report = s->report;
+        antk_unlock(&ep->lock);
+    }
 }
 
 static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint32_t function,
@@ -516,16 +457,13 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
     struct antk_swap *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
+    antk_swap_init(s, ep, self, function, program, o);
     s->deadline_ns = antk_deadline(ep->core->machine, o->deadline_ns ? o->deadline_ns : ANT_FOREVER);
     if (s->deadline_ns != ANTK_NEVER)
         s->deadline_ns++; /* a swap that takes as long as that is in time, so the timer must not come before its last step */
-    antk_candidate_init(&s->c, &swap_ops, ep, program, self);
-    s->notice = (struct antk_notice){step_4_look, antk_swap_old_ended, antk_swap_old_died,
-                                     antk_swap_old_returned};
-    s->trust_state = o->trust_state;
-    s->force = o->force;
-    s->dead_state = ANTK_NO_FRAME;
-    int rc = step_1_request(s, function, o);
+    int rc = antk_swap_take(s, o);
+    if (rc == 0 && o->deadline_ns)
+        rc = admit(s, o->deadline_ns);
     if (rc != 0) {
         s->report.error = rc;
         s->report.step = ANT_SWAP_REQUEST;
@@ -534,27 +472,29 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
         antk_candidate_put(&s->c);
         return rc;
     }
-    rc = run_steps(s, o->prepare_timeout_ns ? o->prepare_timeout_ns : ANTK_PREPARE_TIMEOUT_NS,
-                   o->quiesce_timeout_ns ? o->quiesce_timeout_ns : TIMEOUT_NS,
-                   o->start_timeout_ns ? o->start_timeout_ns : TIMEOUT_NS);
-    bool replaced = rc == 0 && s->old == self, restarted = rc == 0 && s->report.restarted;
-    step_11_return(s, rc);
-    if (restarted)
-        antk_unpin(ep); /* which the dead had */
-    antk_monitors_tell(ep, rc == 0 ? ANT_CHANGE_SWAPPED : ANT_CHANGE_ROLLED_BACK, rc);
-    if (report) {
-        antk_lock(&ep->lock);
-        *report = s->report;
-        antk_unlock(&ep->lock);
-    }
+    antk_step_1_request(s);
+    rc = run_steps(s, antk_swap_prepare_timeout(o), antk_swap_quiesce_timeout(o),
+                   antk_swap_start_timeout(o));
+    bool replaced = rc == 0 && s->old == self;
+    antk_swap_conclude(s, rc, report);
     if (replaced) {
         antk_unpin(ep);
-        step_12_exit(s);
+        antk_step_12_exit(s);
     }
     antk_candidate_put(&s->c);
     if (rc != 0)
         antk_body_raise(self, 0);
     return rc;
+}
+
+int antk_swap_check(uint32_t function, const struct ant_program *program,
+                    const struct ant_swap_options *options)
+{
+    int rc = antk_program_check(program);
+    if (rc != 0)
+        return rc;
+    bool transformers = options->transformer_count == 0 || options->transformers;
+    return function != 0 && transformers && options->deadline_ns >= 0 ? 0 : -EINVAL;
 }
 
 int ant_swap(uint32_t function, const struct ant_program *program,
@@ -565,11 +505,9 @@ int ant_swap(uint32_t function, const struct ant_program *program,
         return -EPERM;
     static const struct ant_swap_options defaults;
     const struct ant_swap_options *o = options ? options : &defaults;
-    int rc = antk_program_check(program);
+    int rc = antk_swap_check(function, program, o);
     if (rc != 0)
         return rc;
-    if (function == 0 || (o->transformer_count > 0 && !o->transformers) || o->deadline_ns < 0)
-        return -EINVAL;
     if (self->candidate)
         return -EBUSY;
     struct antk_endpoint *ep = antk_function_pin(self, function);

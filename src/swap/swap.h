@@ -13,8 +13,11 @@ struct antk_ledger {
     struct antk_queue requests, results, service, out;
 };
 
+struct antk_group;
+
 struct antk_swap {
-    struct antk_candidate c; /* first: endpoint->swap and last_swap point at it */
+    struct antk_candidate c;  /* first: endpoint->swap and last_swap point at it */
+    struct antk_group *group; /* of which it is a member; NULL: none */
     struct antk_notice notice;
     struct antk_body *old;              /* endpoint's lock; NULL: it is dead, or dying */
     bool trust_state;                   /* of a dead server */
@@ -29,7 +32,9 @@ struct antk_swap {
     _Atomic bool enrolled;              /* the new server has done its steps: the report is the requester's */
     uint32_t dead_state;                /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
     int raised_priority;
-    uint64_t deadline_ns; /* the caller's, or ANTK_NEVER */
+    uint64_t deadline_ns;    /* the caller's, or ANTK_NEVER */
+    uint64_t limit_ns;       /* of a group's member: when the old server must be at rest, then when the new one must be registered */
+    _Atomic bool registered; /* ... the new one has asked for that */
 
     /* Written by whoever makes the step, before the next one is woken. step_time_ns[12]: endpoint's lock */
     struct ant_swap_report report;
@@ -46,6 +51,21 @@ struct antk_swap {
     uint64_t new_blocked_ns;                                                               /* for how long the new server had waited when it began; its processor time all counts */
 };
 
+/*
+ * Several swaps that are one: see many.c. Its members lie in it, so it lasts as long as any of them.
+ */
+struct antk_group {
+    struct antk_body *requester;
+    _Atomic size_t alive;     /* members that somebody refers to */
+    _Atomic size_t busy;      /* old servers that are not at rest. Nobody leaves his rest when it is 0, so that it stays so */
+    _Atomic size_t starting;  /* new servers that have not asked to be registered */
+    _Atomic bool handed_over; /* step 8 is through, for all */
+    _Atomic size_t finishing; /* new servers that have not done their steps */
+    _Atomic bool enrolled;    /* all have: the reports are the requester's */
+    size_t count;
+    struct antk_swap members[];
+};
+
 static inline struct antk_swap *antk_swap_of(struct antk_candidate *c)
 {
     return (struct antk_swap *)c; /* its first member */
@@ -56,6 +76,61 @@ static inline struct antk_swap *antk_swap_of_notice(struct antk_notice *notice)
     return caa_container_of(notice, struct antk_swap, notice);
 }
 
+/* swap.c: the steps, and what they are made of */
+/* A step is reached: its time, and its event. */
+uint64_t antk_swap_step(struct antk_swap *s, enum ant_swap_step number);
+/* What a step costs (costs.h), spent by whoever makes it. No lock is held. */
+void antk_swap_spend(struct antk_swap *s, enum ant_swap_step number);
+/* What ant_swap refuses before it looks for the server: -EINVAL, -EPROTO. */
+int antk_swap_check(uint32_t function, const struct ant_program *program,
+                    const struct ant_swap_options *options);
+void antk_swap_init(struct antk_swap *s, struct antk_endpoint *ep, struct antk_body *requester,
+                    uint32_t function, const struct ant_program *program,
+                    const struct ant_swap_options *options);
+/* The rest is checked, and the endpoint taken for this swap; nothing has changed when it refuses: -ESRCH, -ENOTSUP, -EBUSY. */
+int antk_swap_take(struct antk_swap *s, const struct ant_swap_options *options);
+/* ... and given up, when the swap has been cancelled and that is undone. */
+void antk_swap_untake(struct antk_swap *s);
+void antk_step_1_request(struct antk_swap *s);
+int antk_step_2_create(struct antk_swap *s);
+void antk_step_3_notify(struct antk_swap *s);
+void antk_step_6_start(struct antk_swap *s);
+void antk_step_8_hand_over_locked(struct antk_swap *s);
+/* Step 11, and what follows from the swap for others; report may be NULL. */
+void antk_swap_conclude(struct antk_swap *s, int error, struct ant_swap_report *report);
+static inline int64_t antk_swap_prepare_timeout(const struct ant_swap_options *options)
+{
+    return options->prepare_timeout_ns ? options->prepare_timeout_ns : ANTK_PREPARE_TIMEOUT_NS;
+}
+static inline int64_t antk_swap_quiesce_timeout(const struct ant_swap_options *options)
+{
+    return options->quiesce_timeout_ns ? options->quiesce_timeout_ns : (int64_t)(5 * ANT_NS_PER_S);
+}
+static inline int64_t antk_swap_start_timeout(const struct ant_swap_options *options)
+{
+    return options->start_timeout_ns ? options->start_timeout_ns : (int64_t)(5 * ANT_NS_PER_S);
+}
+
+/* accept.c: the old server's steps */
+void antk_step_4_look(struct antk_notice *notice);
+/* A server that swaps itself is at rest where it stands. */
+void antk_swap_rest_at_once(struct antk_swap *s);
+ANT_NORETURN void antk_step_12_exit(struct antk_swap *s);
+
+/* gather.c: the old servers of a group, until all are at rest */
+enum antk_due antk_gather_due(struct antk_notice *notice, ant_pid *client);
+/* The old server rests. Has it to go on once more? Then it does not rest any more. */
+bool antk_gather_goes_on(struct antk_swap *s, struct antk_body *self);
+/* Requester: waits until all are at rest, or it is decided. */
+void antk_gather_await(struct antk_group *g);
+
+/* many.c */
+void antk_group_put(struct antk_group *g);
+/* Step 8 for a member, on its new server's thread: waits for those of the others. False: it was cancelled. */
+bool antk_group_hand_over(struct antk_swap *s);
+/* Step 10 for a member. */
+void antk_group_wake_again(struct antk_group *g);
+
 /* wait.c: requester, with time limits; what does not come in time is cancelled, or, an old server, ended if the swap may do that. */
 /* Has the new server prepare, if its program does, below the old one, which serves; the deadline of the swap and all shares but one do without that time. */
 void antk_swap_prepare(struct antk_swap *s, int64_t timeout_ns);
@@ -64,7 +139,15 @@ void antk_swap_await_rest(struct antk_swap *s, int64_t timeout_ns);
 /* Waits until the new server has done its steps, or the swap is cancelled. */
 void antk_swap_await_enrolment(struct antk_swap *s, int64_t timeout_ns);
 
+/*
+ * The old server has not come to rest in time: is it about to end? The swap may do that by force, in the midst of a call after that; or it has died in time, and
+ * whoever ends it will come to say so.
+ */
+bool antk_swap_is_ending(struct antk_swap *s);
+
 /* instead.c; but for the last, with the endpoint's lock held */
+/* The old server is at rest, or needs none. Is the requester to know, as there is no other to wait for? */
+bool antk_swap_rests(struct antk_swap *s);
 /* Nobody has to come to rest: the server has died. */
 void antk_swap_rest_in_peace_locked(struct antk_swap *s);
 /* Before it has come to rest the old server has ended, or died. */

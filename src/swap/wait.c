@@ -36,11 +36,7 @@ static uint64_t deadline_of(struct antk_swap *s, uint64_t from_ns, int64_t timeo
     return limit_ns < s->deadline_ns ? limit_ns : s->deadline_ns;
 }
 
-/*
- * The server has not come to rest in time. May it be ended instead? In the midst of a call, it ends after that. Or has it died in time, and
- * whoever ends it will come to say so?
- */
-static bool is_ending(struct antk_swap *s)
+bool antk_swap_is_ending(struct antk_swap *s)
 {
     struct antk_endpoint *ep = s->c.endpoint;
     bool in_time = antk_now(ep->core->machine) < s->deadline_ns, may = s->force;
@@ -60,7 +56,7 @@ void antk_swap_await_rest(struct antk_swap *s, int64_t timeout_ns)
         int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
         if (rc == 0 || atomic_load(&s->at_rest))
             continue;
-        if (rc == -ETIMEDOUT && is_ending(s))
+        if (rc == -ETIMEDOUT && antk_swap_is_ending(s))
             deadline_ns = s->deadline_ns; /* it is dead, or on its way out of the core */
         else
             antk_candidate_cancel(&s->c, rc);
