@@ -1,9 +1,9 @@
 /*
  * Gathering: the old servers of a group (many.c) come to rest, until all are at rest at the same time.
  *
- * A member that rests may be waited for by one that is not through with its message yet, and calls it. So it leaves its rest when one that does not rest waits for it, itself
- * or through others that do: for the requests which that caller has queued, up to the one it waits for; or, if it has received this one and keeps it, for any
- * message, since that may be what the answer depends on. Nothing else is shown to it, so all of this is work that had been begun before, and it ends.
+ * A member that rests may be needed by one that is not through with its message yet, and waits in ant_call: for it, for a process whose work waits for it in turn, or for one that
+ * keeps the request and has asked it. So it leaves its rest, for what that process has queued, up to what it waits for; or, if it keeps that request itself, for any
+ * message, since that may be what the answer depends on. Nothing else is shown to it: all of this is work that had been begun before, and it ends.
  *
  * Who may have to go on looks for it when he comes to rest, and when anything is queued for him; what waits are strung together between others meanwhile
  * is seen by looking again, ever more seldom.
@@ -16,71 +16,97 @@
 
 #include <errno.h>
 
-#define HOPS_MAX 16
 #define LOOK_AGAIN_NS ANT_NS_PER_MS
+#define WAITING_MAX (ANT_SWAP_MANY_MAX + 64u)
 
-/* ---- who waits for whom ---- */
+/* ---- who needs whom ---- */
 
-/* Whom a process waits for in ant_call, and where its request is; 0: for nobody. What it has sent last it is that it waits for. */
-static ant_pid waits_for(struct antk_endpoint *ep, enum antk_request_state *state)
+/* Processes whose work has to go on for all members to come to rest. Of what they have sent counts what they wait for, or all: */
+struct waiting {
+    size_t count, looked_at;
+    struct {
+        ant_pid pid;
+        bool all; /* it keeps a request, whose answer may depend on any of them */
+    } processes[WAITING_MAX];
+};
+
+static void add(struct waiting *w, ant_pid pid, bool all)
 {
-    struct antk_record *records = ep->core->records;
-    ant_pid server = 0;
-    antk_lock(&ep->lock);
-    uint32_t frame = ep->body ? ep->out.tail : ANTK_NO_FRAME;
-    while (frame != ANTK_NO_FRAME && atomic_load(&records[frame].incarnation) != ep->body->incarnation)
-        frame = records[frame].link[ANTK_LINK_OUT].prev;
-    if (frame != ANTK_NO_FRAME && records[frame].waiter != 0) {
-        server = antk_sending(ep->core, frame)->server;
-        *state = antk_state_of(&records[frame]);
+    size_t i = 0;
+    while (i < w->count && !(w->processes[i].pid == pid && w->processes[i].all == all))
+        i++;
+    if (i == w->count && i < WAITING_MAX) {
+        w->processes[i].pid = pid;
+        w->processes[i].all = all;
+        w->count++;
     }
-    antk_unlock(&ep->lock);
-    return server;
 }
 
-static bool is_member(const struct antk_group *g, ant_pid pid)
+/* Off the list, and at rest, a member is nobody's worry while what it is to do is still queued: it leaves its rest for that. */
+static bool rests(const struct antk_group *g, ant_pid pid)
 {
     bool found = false;
     for (size_t i = 0; i < g->count; i++)
-        found = found || antk_endpoint_pid(g->members[i].c.endpoint) == pid;
+        found = found || (antk_endpoint_pid(g->members[i].c.endpoint) == pid &&
+                          atomic_load(&g->members[i].at_rest));
     return found;
 }
 
-/* Does a member wait for this endpoint, itself or through others? Who asks there, and what is due to him. */
-static enum antk_due due_to(const struct antk_swap *m, struct antk_endpoint *ep, ant_pid *client)
+/* A request that one of them has sent: is it for the endpoint that asks? Else whoever has it is one of them, too. */
+static enum antk_due follow(const struct antk_swap *s, uint32_t frame, struct waiting *w)
 {
-    struct antk_core *core = ep->core;
-    ant_pid waiting = antk_endpoint_pid(m->c.endpoint);
-    for (int hops = 0; waiting != 0 && hops < HOPS_MAX; hops++) {
-        enum antk_request_state state = ANTK_PLAIN;
-        struct antk_endpoint *at = antk_pin(core, waiting); /* the swap may be over, and the process too */
-        ant_pid server = at ? waits_for(at, &state) : 0;
-        if (at)
-            antk_unpin(at);
-        *client = waiting;
-        if (server == antk_endpoint_pid(ep))
-            return state == ANTK_SERVICE  ? ANTK_DUE_ALL
-                   : state == ANTK_QUEUED ? ANTK_DUE_OF_ONE
-                                          : ANTK_DUE_NOTHING;
-        waiting = is_member(m->group, server) ? 0 : server; /* that one's waits are looked at by themselves */
-    }
+    struct antk_endpoint *ep = s->c.endpoint;
+    ant_pid server = antk_sending(ep->core, frame)->server;
+    enum antk_request_state state = antk_state_of(antk_record(ep->core, frame));
+    bool kept = state == ANTK_SERVICE;
+    if (server == antk_endpoint_pid(ep))
+        return kept ? ANTK_DUE_ALL : state == ANTK_QUEUED ? ANTK_DUE_OF_ONE : ANTK_DUE_NOTHING;
+    if (kept || !rests(s->group, server))
+        add(w, server, kept);
     return ANTK_DUE_NOTHING;
 }
 
-/* What is due to members that do not rest. No lock is held. */
+/* All that the process has out, or, of its body, the last: it waits for that, or for nothing. Its lock is held. */
+static enum antk_due follow_all_locked(const struct antk_swap *s, struct antk_endpoint *from,
+                                       bool all, struct waiting *w)
+{
+    struct antk_record *records = from->core->records;
+    enum antk_due due = ANTK_DUE_NOTHING;
+    uint32_t frame = from->body || all ? from->out.tail : ANTK_NO_FRAME;
+    for (; frame != ANTK_NO_FRAME; frame = records[frame].link[ANTK_LINK_OUT].prev) {
+        bool last = !all && atomic_load(&records[frame].incarnation) == from->body->incarnation;
+        enum antk_due more =
+            all || (last && records[frame].waiter != 0) ? follow(s, frame, w) : ANTK_DUE_NOTHING;
+        due = more > due ? more : due;
+        if (last || due == ANTK_DUE_ALL)
+            break;
+    }
+    return due;
+}
+
+/* What is due, and to whom. No lock is held. */
 static enum antk_due due_of(const struct antk_swap *s, ant_pid *client)
 {
     struct antk_group *g = s->group;
+    struct waiting w = {0};
     enum antk_due due = ANTK_DUE_NOTHING;
-    for (size_t i = 0; i < g->count && due != ANTK_DUE_ALL; i++) {
-        const struct antk_swap *m = &g->members[i];
-        ant_pid asks;
-        enum antk_due more =
-            m == s || atomic_load(&m->at_rest) ? ANTK_DUE_NOTHING : due_to(m, s->c.endpoint, &asks);
-        if (more == ANTK_DUE_NOTHING)
+    for (size_t i = 0; i < g->count; i++)
+        if (&g->members[i] != s && !atomic_load(&g->members[i].at_rest))
+            add(&w, antk_endpoint_pid(g->members[i].c.endpoint), false);
+    for (; w.looked_at < w.count && due != ANTK_DUE_ALL; w.looked_at++) {
+        ant_pid pid = w.processes[w.looked_at].pid;
+        struct antk_endpoint *from =
+            antk_pin(g->requester->core, pid); /* the swap may be over, and the process too */
+        if (!from)
             continue;
-        due = more;
-        *client = asks;
+        antk_lock(&from->lock);
+        enum antk_due more = follow_all_locked(s, from, w.processes[w.looked_at].all, &w);
+        antk_unlock(&from->lock);
+        antk_unpin(from);
+        if (more > due) {
+            due = more;
+            *client = pid;
+        }
     }
     return due;
 }
@@ -182,16 +208,17 @@ static struct antk_swap *first_due(struct antk_group *g)
     return first;
 }
 
-/* What it has to do when a wait for this member has ended with an error. */
-static void stop_waiting_for(struct antk_swap *m, int error)
+/* A wait has ended with an error. What follows for the member that is to be at rest first, by now? */
+static void stop_waiting(struct antk_group *g, int error)
 {
+    struct antk_swap *m = first_due(g);
     bool late = error == -ETIMEDOUT;
-    if (late && (m->limit_ns > antk_now(m->c.requester->machine) || atomic_load(&m->at_rest)))
+    if (late && (!m || m->limit_ns > antk_now(g->requester->machine)))
         return;
     if (late && antk_swap_is_ending(m))
         m->limit_ns = ANTK_NEVER; /* it is dead, or on its way out of the core */
     else
-        antk_candidate_cancel(&m->c, error);
+        antk_candidate_cancel(m ? &m->c : &g->members[0].c, error);
 }
 
 void antk_gather_await(struct antk_group *g)
@@ -201,10 +228,10 @@ void antk_gather_await(struct antk_group *g)
     while (atomic_load(&g->busy) != 0 && antk_candidate_fate(&g->members[0].c) == ANTK_PENDING) {
         struct antk_swap *m = first_due(g);
         uint64_t until_ns = m && m->limit_ns < again_ns ? m->limit_ns : again_ns;
-        m = m ? m : &g->members[0];
-        int rc = antk_candidate_park(&m->c, until_ns, "several servers to come to rest, first process");
+        int rc = antk_candidate_park(m ? &m->c : &g->members[0].c, until_ns,
+                                     "several servers to come to rest, at first process");
         if (rc != 0 && atomic_load(&g->busy) != 0)
-            stop_waiting_for(m, rc);
+            stop_waiting(g, rc);
         if (antk_now(machine) < again_ns)
             continue;
         look_again(g);

@@ -155,7 +155,7 @@ static void start_all(struct antk_group *g, const struct ant_swap_item *items)
     }
 }
 
-/* The new server whose time limit passes first; any, if all have asked to be registered. */
+/* The new server whose time limit passes first; NULL: all have asked to be registered. */
 static struct antk_swap *first_to_register(struct antk_group *g)
 {
     struct antk_swap *first = NULL;
@@ -164,20 +164,24 @@ static struct antk_swap *first_to_register(struct antk_group *g)
         if (!atomic_load(&m->registered) && (!first || m->limit_ns < first->limit_ns))
             first = m;
     }
-    return first ? first : &g->members[0];
+    return first;
 }
 
 static void await_enrolment(struct antk_group *g)
 {
     struct antk_wait wait = {"the last steps of several swaps", -1, false, false};
-    while (antk_candidate_fate(&g->members[0].c) == ANTK_PENDING) {
+    struct antk_swap *any = &g->members[0];
+    while (antk_candidate_fate(&any->c) == ANTK_PENDING) {
         struct antk_swap *m = first_to_register(g);
-        uint64_t limit_ns = atomic_load(&m->registered) ? ANTK_NEVER : m->limit_ns;
-        int rc = antk_candidate_park(&m->c, limit_ns, "new servers to start, first of all process");
-        if (rc != 0 && !(rc == -ETIMEDOUT && atomic_load(&m->registered)))
-            antk_candidate_cancel(&m->c, rc);
+        int rc = antk_candidate_park(m ? &m->c : &any->c, m ? m->limit_ns : ANTK_NEVER,
+                                     "several new servers to start, at first that of process");
+        m = first_to_register(g);
+        if (rc == -ETIMEDOUT && (!m || m->limit_ns > antk_now(g->requester->machine)))
+            continue;
+        if (rc != 0)
+            antk_candidate_cancel(m ? &m->c : &any->c, rc);
     }
-    while (antk_candidate_fate(&g->members[0].c) == ANTK_COMMITTED && !atomic_load(&g->enrolled))
+    while (antk_candidate_fate(&any->c) == ANTK_COMMITTED && !atomic_load(&g->enrolled))
         antk_park(g->requester->thread, ANTK_NEVER, wait);
 }
 
@@ -222,7 +226,7 @@ static bool await_others(struct antk_swap *s)
 {
     struct antk_group *g = s->group;
     struct antk_body *self = antk_self;
-    struct antk_wait wait = {"the others that are swapped with it", -1, false, false};
+    struct antk_wait wait = {"the others that are swapped with it", -1, true, false};
     uint64_t from_ns = antk_times_exact(s) ? antk_blocked_ns(self) : 0;
     while (antk_candidate_fate(&s->c) != ANTK_CANCELLED && !atomic_load(&g->handed_over))
         antk_park(self->thread, ANTK_NEVER, wait);
