@@ -778,6 +778,30 @@ static void a_dead_one_that_is_stopped_takes_no_other_along(void **state)
     assert_int_equal(ask(FN + 2).generation, 1);
 }
 
+/* At whatever instant: either nobody is replaced, or all are, and its successor is told to end. */
+static void stopping_a_dead_one_ends_it_or_its_successor(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; fixture_explores(seed, SANITIZED ? 60 : 300); seed++) {
+        fixture_boot_seed(seed);
+        memset(&plan, 0, sizeof plan);
+        for (uint32_t i = 0; i < MEMBERS; i++)
+            pids[i] = serve(FN + i, &one, NULL);
+        requester = puppet_create("requester", ABOVE);
+        int status = 0;
+        assert_ok(ant_kill(pids[1]));
+        assert_soon(info_of(pids[1]).dead);
+        begin_many(MEMBERS, &two);
+        assert_ok(ant_stop(pids[1], SOON, &status));
+        int rc = puppet_end(requester);
+        assert_int_equal(rc, rc == 0 ? 0 : -ESRCH);
+        assert_int_equal(status, rc == 0 ? 0 : -EOWNERDEAD);
+        for (uint32_t i = 0; i < MEMBERS; i += 2)
+            assert_int_equal(ask(FN + i).version, rc == 0 ? 2 : 1);
+        fixture_shutdown();
+    }
+}
+
 /* ---- new servers and the others ---- */
 
 static int call_another(struct ant_server *self)
@@ -936,6 +960,7 @@ int main(void)
         bare_test(the_dead_may_be_among_them),
         many_test(one_that_dies_on_the_way_is_replaced_as_a_dead_one),
         many_test(a_dead_one_that_is_stopped_takes_no_other_along),
+        bare_test(stopping_a_dead_one_ends_it_or_its_successor),
         many_test(a_new_server_cannot_call_the_others_but_send),
         many_test(nonsense_is_refused),
         many_test(of_two_that_overlap_one_is_refused),
