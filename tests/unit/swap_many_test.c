@@ -491,8 +491,9 @@ static void a_direct_server_at_rest_is_not_lent_but_serves(void **state)
     (void)state;
     setup_with(&direct_one);
     struct ant_request *busy = make_obey(0);
-    begin_many(2, &two);
+    prepare_many(2, &two);
     many.items[1].program = &direct_two;
+    puppet_begin(requester, act_swap_many, &many);
     assert_soon(steps_in_trace(ANT_SWAP_WAKE_REQUESTER) == 1);
     for (uint32_t k = 0; k < 3; k++)
         assert_int_equal(call_by(0, FN + 1, OP_COUNT, 0).count, k);
