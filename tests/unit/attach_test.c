@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -401,6 +402,77 @@ static void it_is_asked_to_end_and_not_forced(void **state)
     end(&guest);
     assert_ok(puppet_end(stopper));
     assert_int_equal(status, 0);
+}
+
+/* ---- its own event loop ---- */
+
+#define ROUNDS 100u
+
+static struct {
+    int bytes[2]; /* a pipe */
+    _Atomic uint32_t read, served;
+} loop;
+
+/* False: it was asked to stop. */
+static bool take_messages(void)
+{
+    struct ant_message message;
+    int rc;
+    while ((rc = ant_receive(&message, 0)) == 0 && message.kind == ANT_REQUEST) {
+        expect_ok(ant_reply(message.request, 0));
+        atomic_fetch_add(&loop.served, 1);
+    }
+    return rc == -ETIMEDOUT;
+}
+
+/* As a program of anybody's has it: the core is one descriptor among others. */
+static int run_event_loop(void *arg)
+{
+    (void)arg;
+    int core = -1, set = epoll_create1(EPOLL_CLOEXEC);
+    expect_ok(ant_function_add(FN_EXTRA));
+    expect_ok(ant_event_fd(&core));
+    const int watched[] = {core, loop.bytes[0]};
+    for (size_t i = 0; i < 2; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = watched[i]};
+        expect(epoll_ctl(set, EPOLL_CTL_ADD, watched[i], &event) == 0);
+    }
+    for (bool goes_on = true; goes_on;) {
+        struct epoll_event event;
+        char byte;
+        int count = epoll_wait(set, &event, 1, -1);
+        if (count == 1 && event.data.fd == core)
+            goes_on = take_messages();
+        else if (count == 1 && read(loop.bytes[0], &byte, 1) == 1)
+            atomic_fetch_add(&loop.read, 1);
+    }
+    close(set);
+    return 0;
+}
+
+static void its_event_loop_has_the_core_as_one_descriptor_more(void **state)
+{
+    (void)state;
+    struct guest guest = {.instead = run_event_loop};
+    int status = -1;
+    ant_pid found;
+    memset(&loop, 0, sizeof loop);
+    assert_int_equal(pipe(loop.bytes), 0);
+    ant_pid pid = begin(&guest);
+    assert_soon(ant_lookup(FN_EXTRA, &found) == 0);
+    struct ant_request *rq = new_request(FN_EXTRA);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        assert_int_equal(write(loop.bytes[1], "x", 1), 1);
+        assert_ok(ant_call(rq, SOON));
+    }
+    assert_soon(atomic_load(&loop.read) == ROUNDS);
+    assert_int_equal(atomic_load(&loop.served), ROUNDS);
+    assert_ok(ant_request_free(rq));
+    assert_ok(ant_stop(pid, SOON, &status));
+    assert_int_equal(status, 0);
+    await_thread(&guest);
+    close(loop.bytes[0]);
+    close(loop.bytes[1]);
 }
 
 /* ---- which core ---- */
@@ -876,6 +948,7 @@ int main(void)
         core_test(who_ends_without_leaving_leaves),
         core_test(who_ends_in_a_server_s_callback_ends_the_server),
         core_test(it_is_asked_to_end_and_not_forced),
+        core_test(its_event_loop_has_the_core_as_one_descriptor_more),
         bare_mortal_test(the_test_s_thread_joins_one_core_after_the_other),
         bare_mortal_test(not_on_virtual),
         bare_mortal_test(nonsense_and_one_too_many_are_refused),
