@@ -185,7 +185,8 @@ void antk_candidate_release(struct antk_candidate *c, bool first)
     bool exists = !atomic_load(&c->ended); /* its thread, that is */
     if (exists && c->body->own_thread.held) {
         antk_thread_release(&c->body->own_thread, first);
-    } else if (exists && atomic_exchange(&c->body->lowered, 0) != 0) {
+    } else if (exists && antk_candidate_fate(c) == ANTK_PENDING &&
+               atomic_exchange(&c->body->lowered, 0) != 0) {
         core->machine->ops->set_priority(c->body->thread, antk_body_level(c->body));
     }
     antk_unlock(&core->lock);
