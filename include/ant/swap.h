@@ -144,7 +144,7 @@ struct ant_swap_item {
  * reports: NULL, or count of them, filled as by ant_swap, and where a server is refused (-ESRCH, -EBUSY, -EDEADLK, or twice the same) as well. If it fails, what the call returns stands in the report
  *   of the server for which it did so, with its step (a stop of the caller, say, in that of any), and -ECANCELED in all others.
  *
- * Any process that is not one of them. Until all old servers are at rest at the same time, each of them goes on for the others: it serves the requests of those
+ * Any process that is not one of them. All new servers prepare, one after the other in the order of items, before any old one is told. Until all old servers are at rest at the same time, each of them goes on for the others: it serves the requests of those
  * that are not at rest yet and wait for it in ant_call, themselves or through other processes; ant_swap_accept then returns -EAGAIN. The blackout of each begins with its last
  * rest. When all are at rest all new servers start, each on its own thread; one whose `start` has returned waits for the others. From `start` or a transformer
  * ant_call to one of these servers is -EDEADLK at once; ant_send is served after the commit. Function ids that they add become visible together, before any of them serves.

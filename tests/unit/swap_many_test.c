@@ -32,6 +32,8 @@ static struct {
     uint32_t function;                    /* whose new server does this in `start`: */
     int (*hook)(struct ant_server *self); /* NULL: nothing */
     _Atomic uint32_t starts;
+    bool fails_to_prepare; /* the same function's */
+    _Atomic uint64_t prepared_ns;
 } plan;
 
 static ant_pid pids[MEMBERS], requester;
@@ -99,6 +101,15 @@ static int start(struct ant_server *self)
     return ant_state_set(area);
 }
 
+/* The old servers serve meanwhile, its own apart. */
+static int prepare(struct ant_server *self)
+{
+    ant_work(US(100));
+    call(FN + (self->function - FN + 1) % MEMBERS);
+    atomic_store(&plan.prepared_ns, ant_now());
+    return plan.fails_to_prepare && self->function == plan.function ? -EDOM : 0;
+}
+
 static int transform(struct ant_server *self, const void *old, size_t bytes, void **state)
 {
     void *area;
@@ -117,6 +128,7 @@ static const struct ant_program one = {NODE, .version = 1, .state_version = 1},
                                 two = {NODE, .version = 2, .state_version = 1},
                                 three = {NODE, .version = 3, .state_version = 2,
                                          .transformers = ways, .transformer_count = 1},
+                                prepared = {NODE, .version = 2, .state_version = 1, .prepare = prepare},
                                 strange = {NODE, .version = 4, .state_version = 9},
                                 direct_one = {NODE, .version = 1, .state_version = 1, .direct = true},
                                 direct_two = {NODE, .version = 2, .state_version = 1, .direct = true};
@@ -242,7 +254,8 @@ static void assert_adds_up(const struct ant_swap_report *r)
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(counts[i]->at_notice + counts[i]->arrived - counts[i]->left,
                          counts[i]->handed_over);
-    assert_true(r->base_ns + r->request_work_ns + r->result_work_ns + r->higher_priority_ns == r->swap_ns);
+    assert_true(r->prepare_ns + r->base_ns + r->request_work_ns + r->result_work_ns + r->higher_priority_ns ==
+                r->swap_ns);
 }
 
 /* All serve, of this version and generation; each has answered so many requests before. */
@@ -367,6 +380,35 @@ static void what_was_queued_passes_and_new_functions_appear(void **state)
     assert_committed(2);
     assert_int_equal(many.reports[1].queued_requests.handed_over, 1);
     assert_int_equal(ask(FN_NEW + FN + 1).version, 2);
+}
+
+static void all_prepare_before_any_is_told(void **state)
+{
+    (void)state;
+    prepare_many(MEMBERS, &prepared);
+    assert_ok(ant_swap_many(many.items, MEMBERS, many.reports));
+    assert_committed(2);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_true(many.reports[i].prepare_ns >= US(100));
+        assert_true(many.reports[i].step_time_ns[ANT_SWAP_NOTIFY] >= atomic_load(&plan.prepared_ns));
+        assert_int_equal(ask(FN + i).count, 1); /* the preparing one's was before */
+    }
+}
+
+static void one_that_fails_to_prepare_leaves_all_in_peace(void **state)
+{
+    (void)state;
+    plan.function = FN + 1;
+    plan.fails_to_prepare = true;
+    prepare_many(MEMBERS, &prepared);
+    assert_int_equal(ant_swap_many(many.items, MEMBERS, many.reports), -EDOM);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_int_equal(many.reports[i].step, ANT_SWAP_CREATE);
+        assert_true(many.reports[i].step_time_ns[ANT_SWAP_NOTIFY] == 0 &&
+                    many.reports[i].blackout_ns == 0);
+    }
+    ask(FN); /* which neither of the two has called */
+    assert_rolled_back(1, -EDOM, ANT_SWAP_CREATE, 1);
 }
 
 /* ---- coming to rest together ---- */
@@ -943,6 +985,8 @@ int main(void)
         many_test(all_are_replaced_and_keep_their_states),
         many_test(one_is_an_ordinary_swap),
         many_test(what_was_queued_passes_and_new_functions_appear),
+        many_test(all_prepare_before_any_is_told),
+        many_test(one_that_fails_to_prepare_leaves_all_in_peace),
         many_test(who_rests_serves_the_others_and_nobody_else),
         many_test(the_order_of_a_clients_requests_is_kept),
         many_test(an_answer_that_depends_on_a_result_comes),
