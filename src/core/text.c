@@ -19,7 +19,11 @@
 
 enum owner { NOBODY, PROGRAM, CORE, LIBC, SANITIZER };
 
-/* Found by readers once `to` is not 0. A place is used again for what is mapped where an object was that is gone. */
+/*
+ * Found by readers once `to` is not 0. A place is used again for what is mapped where an object was that is gone, and, once it is GONE, for anything. Whoever changes one
+ * makes it empty first and then writes `from` last, so a reader that finds the same `to` before and after has read the limits of one text.
+ */
+#define GONE 1
 static struct text {
     _Atomic uintptr_t from, to;
     _Atomic(enum owner) owner;
@@ -31,8 +35,11 @@ static enum owner owner_of(uintptr_t pc)
         uintptr_t to = atomic_load(&texts[i].to);
         if (to == 0)
             break;
-        if (pc < to && pc >= atomic_load(&texts[i].from))
-            return atomic_load(&texts[i].owner);
+        if (pc >= to || pc < atomic_load(&texts[i].from))
+            continue;
+        enum owner owner = atomic_load(&texts[i].owner);
+        if (atomic_load(&texts[i].to) == to)
+            return owner;
     }
     return NOBODY;
 }
@@ -43,7 +50,7 @@ static void add_text(uintptr_t from, uintptr_t to, enum owner owner)
     for (int i = 0; i < MAX_TEXTS; i++) {
         struct text *text = &texts[i];
         uintptr_t old_to = atomic_load(&text->to);
-        if (old_to != 0 && (from >= old_to || to <= atomic_load(&text->from)))
+        if (old_to > GONE && (from >= old_to || to <= atomic_load(&text->from)))
             continue;
         atomic_store(&text->from, UINTPTR_MAX);
         atomic_store(&text->owner, owner);
@@ -52,6 +59,10 @@ static void add_text(uintptr_t from, uintptr_t to, enum owner owner)
         return;
     }
 }
+
+struct extent {
+    uintptr_t from, to;
+};
 
 /* The object that an address lies in; the executable, if that is NULL. */
 struct wanted {
@@ -106,6 +117,22 @@ static int visit(struct dl_phdr_info *object, size_t size, void *arg)
     return 1;
 }
 
+/* Also with the loader's lock, for the same reason. */
+static int forget(struct dl_phdr_info *any, size_t size, void *arg)
+{
+    (void)any, (void)size;
+    const struct extent *gone = arg;
+    for (int i = 0; i < MAX_TEXTS; i++) {
+        struct text *text = &texts[i];
+        uintptr_t to = atomic_load(&text->to);
+        if (to > GONE && atomic_load(&text->from) < gone->to && to > gone->from) {
+            atomic_store(&text->from, UINTPTR_MAX);
+            atomic_store(&text->to, GONE);
+        }
+    }
+    return 1;
+}
+
 static void learn_object(const void *inside, enum owner owner)
 {
     struct wanted wanted = {(uintptr_t)inside, owner};
@@ -117,9 +144,7 @@ static void learn_object(const void *inside, enum owner owner)
 #define MAX_EXTENTS 64
 
 struct extents {
-    struct {
-        uintptr_t from, to;
-    } of[MAX_EXTENTS];
+    struct extent of[MAX_EXTENTS];
     int count;
 };
 
@@ -227,6 +252,13 @@ void antk_text_add(const void *function)
 {
     if (learned && function && owner_of((uintptr_t)function) == NOBODY)
         learn_object(function, PROGRAM);
+}
+
+void antk_text_forget(uintptr_t from, uintptr_t to)
+{
+    struct extent gone = {from, to};
+    if (learned)
+        dl_iterate_phdr(forget, &gone);
 }
 
 bool antk_text_is_program(uintptr_t pc)

@@ -15,6 +15,8 @@
 bool antk_text_learn(void);
 /* Learns the object that a callback of the program's lies in, unless that is the core's or a system library. */
 void antk_text_add(const void *function);
+/* An object is about to be unmapped from there. */
+void antk_text_forget(uintptr_t from, uintptr_t to);
 
 /* Those below are async-signal-safe. */
 bool antk_text_is_program(uintptr_t pc);
