@@ -9,6 +9,7 @@
 #include <ant/event.h>
 #include <ant/heap.h>
 #include <ant/ica.h>
+#include <ant/load.h>
 #include <ant/monitor.h>
 #include <ant/process.h>
 #include <ant/request.h>

@@ -35,9 +35,10 @@ struct ant_swap_options {
     int64_t start_timeout_ns;                   /* for transformer and `start` together; default 5 s */
     const struct ant_transformer *transformers; /* looked at before the program's own */
     size_t transformer_count;
-    int64_t deadline_ns; /* above 0, from the call, the time of `prepare` not counted: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
-    bool trust_state;    /* of a server that died or hung: its state is whole, the successor is to have it, and all areas; default: they are freed */
-    bool force;          /* a server that does not come to its quiescent point within quiesce_timeout_ns is ended as by ant_kill, and replaced as a dead one; default: -ETIMEDOUT */
+    int64_t deadline_ns;   /* above 0, from the call, the time of `prepare` not counted: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
+    bool trust_state;      /* of a server that died or hung: its state is whole, the successor is to have it, and all areas; default: they are freed */
+    bool keep_old_objects; /* the object of the old program (load.h) stays loaded as long as this server lives, so its state may point there; default: the state is looked through, see -ESTALE */
+    bool force;            /* a server that does not come to its quiescent point within quiesce_timeout_ns is ended as by ant_kill, and replaced as a dead one; default: -ETIMEDOUT */
 };
 
 /*
@@ -61,7 +62,7 @@ struct ant_swap_report {
     uint64_t swap_ns;          /* from step 1 to step 11: the paper's swap time */
     uint64_t blackout_ns;      /* from the moment the old server gave up its loop until the new one (or, rolled back, the old) could receive; 0: it did not give it up, or is dead still */
     uint64_t transform_ns;     /* of the blackout: in the transformer */
-    uint64_t start_ns;         /* of the blackout: in `start` */
+    uint64_t start_ns;         /* of the blackout: in `start`, and in looking through the state (-ESTALE) */
     /* Where swap_ns went; the five add up to it. */
     uint64_t prepare_ns;         /* the new server was in `prepare`; the old one served */
     uint64_t base_ns;            /* the swap's own work, `start` and transformer included */
@@ -116,6 +117,8 @@ struct ant_swap_report {
  *   -ESHUTDOWN the caller was asked to stop
  *   -ECANCELED it was cancelled: ant_swap_cancel
  *   -EINTR     (report only) the caller was ended: ant_kill
+ *   -ESTALE    the old program lies in an object from a file (load.h) that the new one does not, and the state that the new server was to have points there: aligned words
+ *              are looked at, after `start`, in the blackout. The log says where. See keep_old_objects
  *   any other  what `prepare`, `start` or the transformer returned
  * Error, nobody serves:
  *   -ESRCH     the old server ended (not: died) before it gave up its loop; its function ids are gone

@@ -83,11 +83,15 @@ static void keep_warm_locked(struct antk_core *core, struct antk_thread *thread)
     core->warm_thread_count++;
 }
 
-/* Only a thread that has come back the ordinary way: one that was ended by force, or left by a fault, may have been left anyhow. */
+/*
+ * Only a thread that has come back the ordinary way: one that was ended by force, or left by a fault, may have been left anyhow. And none that has run code of
+ * an object that can be unloaded: the destructors of its thread-local variables are still to run.
+ */
 static bool may_be_kept(struct antk_body *body)
 {
-    return body->core->config.warm_threads > 0 && body->returned &&
-           atomic_load(&body->flags) == 0 && atomic_load(&body->death) == 0;
+    return body->core->config.warm_threads > 0 && body->returned && !body->object &&
+           !body->transformer_object && atomic_load(&body->flags) == 0 &&
+           atomic_load(&body->death) == 0;
 }
 
 static void end_warm(struct antk_core *core)
@@ -163,12 +167,20 @@ static struct antk_body *take_ended(struct antk_core *core, bool wait, bool any)
     return body;
 }
 
+/* Its thread has been joined. */
+static void let_objects_go(struct antk_body *body)
+{
+    antk_object_put(body->object);
+    antk_object_put(body->transformer_object);
+}
+
 void antk_bodies_reap(struct antk_core *core, bool wait)
 {
     struct antk_body *body;
     while ((body = take_ended(core, wait, false)) != NULL) {
         if (wait)
             antk_thread_join(&body->own_thread, true);
+        let_objects_go(body);
         give_body_back(core, body);
     }
 }
@@ -177,8 +189,10 @@ void antk_bodies_reap_last(struct antk_core *core)
 {
     struct antk_body *body;
     while ((body = take_ended(core, true, true)) != NULL)
-        if (atomic_exchange(&body->launched, true))
+        if (atomic_exchange(&body->launched, true)) {
             antk_thread_join(&body->own_thread, true);
+            let_objects_go(body);
+        }
     end_warm(core);
 }
 
@@ -212,6 +226,14 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->retired, false);
     body->own_thread.index = ep->index;
     memset(&body->server, 0, sizeof body->server);
+    body->object = NULL;
+    body->transformer_object = NULL;
+}
+
+static struct ant_loaded *object_of(const struct antk_body_start *start)
+{
+    return start->server.program ? antk_object_of_program(start->server.program)
+                                 : antk_object_of((const void *)(uintptr_t)start->user_entry);
 }
 
 /* A waiter is gone from its stack as soon as it is told. */
@@ -338,6 +360,8 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
     body->user_arg = start->user_arg;
     body->candidate = start->candidate;
     body->server = start->server;
+    struct ant_loaded *object = object_of(start);
+    body->object = object;
     *started = body;
     if (!start->candidate) {
         antk_lock(&ep->lock);
@@ -362,6 +386,7 @@ int antk_body_start(struct antk_endpoint *ep, const struct antk_body_start *star
         }
     }
     if (rc != 0) {
+        antk_object_put(object);
         antk_log(&core->log, listed ? ANT_LOG_ERROR : ANT_LOG_DEBUG,
                  "no thread for process %u (%s): %s", ep->index, ep->name, strerror(-rc));
         antk_lock(&ep->lock);

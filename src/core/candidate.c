@@ -243,6 +243,8 @@ void antk_candidate_succeed_locked(struct antk_candidate *c, uint32_t generation
         memset(ep->longest_ns, 0, sizeof ep->longest_ns);
     ep->body = body;
     ep->program = c->program;
+    antk_object_put(ep->object);
+    ep->object = antk_object_get(body->object);
     ep->generation = generation;
     if (c->own_state)
         ep->state = c->state;

@@ -40,8 +40,8 @@ struct antk_candidate_ops {
 
 struct antk_candidate {
     const struct antk_candidate_ops *ops;
-    struct antk_endpoint *endpoint; /* pinned by the body, and by the requester while it waits */
-    const struct ant_program *program;
+    struct antk_endpoint *endpoint;    /* pinned by the body, and by the requester while it waits */
+    const struct ant_program *program; /* its body holds the object; not looked at after that */
     struct antk_body *requester;
     struct antk_body *body;
     _Atomic uint32_t refs;

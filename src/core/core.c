@@ -376,6 +376,7 @@ int ant_shutdown(struct ant_shutdown_report *report)
     antk_body_disown(self);
     antk_unpin(ep);
     antk_bodies_reap_last(core);
+    antk_objects_close(NULL);
     antk_core_put(core);
     if (report)
         *report = held;

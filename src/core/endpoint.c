@@ -55,6 +55,13 @@ ANTK_APART void antk_endpoint_recycle(struct antk_endpoint *ep)
     if (ep->last_swap)
         antk_candidate_put(ep->last_swap);
     ep->last_swap = NULL;
+    antk_lock(&ep->lock);
+    ep->program = NULL;
+    antk_unlock(&ep->lock);
+    antk_object_put(ep->object);
+    ep->object = NULL;
+    antk_objects_drop(ep->kept);
+    ep->kept = NULL;
     if (atomic_load(&ep->pages) != 0)
         return; /* an area could not be detached, as the log says: nobody shall find it in his window */
     antk_lock(&core->lock);

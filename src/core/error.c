@@ -25,7 +25,7 @@ const char *ant_strerror(int error)
         {EINVAL, "an argument is not allowed"},
         {EDEADLK, "it would wait for ever"},
         {ELOOP, "it was passed on too often"},
-        {EPROTO, "the program was built for another ABI"},
+        {EPROTO, "the program was built for another ABI, or calls another copy of libant"},
         {EBADMSG, "it is damaged"},
         {EIO, "input or output failed"},
         {ENOENT, "there is nothing of the kind"},
@@ -37,6 +37,9 @@ const char *ant_strerror(int error)
         {EINTR, "whoever asked for it was ended"},
         {EOWNERDEAD, "the process died, or ended before it was done"},
         {ESHUTDOWN, "it was asked to stop"},
+        {ESTALE, "the state points into the object of the program that is replaced"},
+        {ENOEXEC, "no shared object with a program for this machine, or a damaged one"},
+        {ENOLINK, "the loader refuses the object: a symbol or a library is missing"},
     };
     int number = error < 0 && error != INT32_MIN ? -error : error;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

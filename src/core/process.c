@@ -19,6 +19,7 @@ int ant_process_create(const struct ant_process_options *options, int (*entry)(v
     ANTK_ENTER(self);
     if (!self)
         return -EPERM;
+    antk_objects_close(self->core);
     struct antk_body_start start = {
         .priority = options && options->priority ? options->priority : atomic_load(&self->base_priority),
         .stack_bytes =

@@ -8,12 +8,13 @@
  * when its last pin is gone. A pin is held by its body, by whoever looks it up until done with it, and across every
  * move into its window; so nothing is ever put where nobody will look.
  *
- * Lock order: core->sweep_lock, then core->lock, then an endpoint's lock, then core->pool_lock. At most one endpoint's lock is held at a time.
+ * Lock order: core->sweep_lock, then core->lock, then an endpoint's lock, then core->pool_lock, or that of objects (object.c). At most one endpoint's lock is held at a time.
  */
 #ifndef ANTK_PROCESS_H
 #define ANTK_PROCESS_H
 
 #include "core/machine.h"
+#include "core/object.h"
 #include "core/request.h"
 #include "ica/ica.h"
 
@@ -91,6 +92,8 @@ struct antk_endpoint {
     struct antk_queue monitors;             /* lent to the core; see monitor.c */
     struct antk_notice *notice;             /* a swap that the body must see before anything else */
     const struct ant_program *program;
+    struct ant_loaded *object; /* that the program lies in; NULL: in none that was loaded. Holds a reference, */
+    struct antk_kept *kept;    /* as do these: of programs before it, whose code the state may still name */
 
     uint64_t inherited_min_ns; /* the least request_min_ns of programs replaced, while anything is out that they may have sent; UINT64_MAX: nothing is */
     int death;                 /* dead or dying: the signal, or the negative errno value that it was ended with */
@@ -161,6 +164,8 @@ struct antk_body {
     _Atomic int death;                    /* why it has died: a signal, or a negative errno value; 0: it has not */
     _Atomic uint64_t busy_since_ns;       /* a watched server: when it received its last message; 0: it is through with it */
     struct ant_server server;
+    struct ant_loaded *object;             /* that its program or its entry lies in; */
+    struct ant_loaded *transformer_object; /* that its transformer does, its own thread's. Both hold a reference until that has been joined */
     int (*entry)(struct antk_body *body);
     int (*user_entry)(void *arg);
     void *user_arg;

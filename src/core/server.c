@@ -183,6 +183,7 @@ int ant_serve(uint32_t function, const struct ant_program *program,
         rc = antk_watchdog_ensure(self->core);
     if (rc != 0)
         return rc;
+    antk_objects_close(self->core);
     antk_contain_learn_program(self->core, program);
     antk_spend(self, self->core->costs.create_ns);
     struct antk_candidate *c = calloc(1, sizeof *c);

@@ -17,6 +17,7 @@
 #include "core/contain.h"
 #include "core/core.h"
 #include "core/function.h"
+#include "core/object.h"
 #include "swap/swap.h"
 
 #include <errno.h>
@@ -57,6 +58,8 @@ static int add_member(struct antk_group *g, size_t i, const struct ant_swap_item
     int rc = ep == self->endpoint ? -EDEADLK : 0;
     if (i > 0 && antk_candidate_is_beside(&g->members[0].c, ep))
         rc = -EINVAL;
+    if (rc == 0 && !antk_old_object_prepare(s, options_of(item)))
+        rc = -ENOMEM;
     if (rc != 0) {
         antk_unpin(ep);
         return rc;
@@ -333,5 +336,6 @@ int ant_swap_many(const struct ant_swap_item *items, size_t count, struct ant_sw
         report_refusal(g, items, added, rc, reports);
     let_go(g, added);
     antk_group_put(g);
+    antk_objects_close(self->core);
     return rc;
 }

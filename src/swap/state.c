@@ -55,6 +55,7 @@ int antk_state_bring(struct antk_candidate *c)
     show(self, inherits ? c->endpoint->state : ANTK_NO_FRAME);
     if (inherits && s->transformer.transform) {
         void *state = NULL;
+        self->transformer_object = antk_object_of((const void *)(uintptr_t)s->transformer.transform);
         atomic_store(&s->transformer_time_ns, antk_now(machine));
         antk_go_outside(self);
         int rc = s->transformer.transform(&self->server, self->server.state,

@@ -238,6 +238,7 @@ void antk_step_8_hand_over_locked(struct antk_swap *s)
     s->dead_state = inherits && s->transformer.transform ? ep->state : ANTK_NO_FRAME;
     if (!inherits)
         ep->state = ANTK_NO_FRAME; /* to be freed with all the rest */
+    antk_old_object_keep_locked(s);
     ep->notice = NULL;
     ep->receiving = false; /* in a group the old server, at rest, may have wanted messages */
     antk_candidate_succeed_locked(&s->c, s->report.generation);
@@ -310,6 +311,11 @@ static void step_10_wake_again(struct antk_swap *s)
 static void enroll(struct antk_candidate *c)
 {
     struct antk_swap *s = antk_swap_of(c);
+    int rc = antk_old_object_look(s);
+    if (rc != 0) {
+        antk_candidate_cancel(c, rc);
+        return;
+    }
     if (!step_7_register(s) || !step_8_hand_over(s))
         return;
     if (!antk_swap_inherits(s))
@@ -371,6 +377,7 @@ static void step_11_return(struct antk_swap *s, int error)
 static void destroy(struct antk_candidate *c)
 {
     struct antk_swap *s = antk_swap_of(c);
+    antk_objects_drop(s->keep);
     if (s->group)
         antk_group_put(s->group);
     else
@@ -455,8 +462,10 @@ static int swap_endpoint(struct antk_body *self, struct antk_endpoint *ep, uint3
                          struct ant_swap_report *report)
 {
     struct antk_swap *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s || !antk_old_object_prepare(s, o)) {
+        free(s);
         return -ENOMEM;
+    }
     antk_swap_init(s, ep, self, function, program, o);
     s->deadline_ns = antk_deadline(ep->core->machine, o->deadline_ns ? o->deadline_ns : ANT_FOREVER);
     if (s->deadline_ns != ANTK_NEVER)
@@ -517,5 +526,6 @@ int ant_swap(uint32_t function, const struct ant_program *program,
     antk_contain_learn_transformers(self->core, o->transformers, o->transformer_count);
     rc = swap_endpoint(self, ep, function, program, o, report);
     antk_unpin(ep);
+    antk_objects_close(self->core);
     return rc;
 }

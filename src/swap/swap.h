@@ -31,6 +31,7 @@ struct antk_swap {
     _Atomic bool released;              /* the old server may go on, or exit */
     _Atomic bool enrolled;              /* the new server has done its steps: the report is the requester's */
     uint32_t dead_state;                /* the old state, to be freed after the commit, or ANTK_NO_FRAME */
+    struct antk_kept *keep;             /* room for the old object, if that is to stay; NULL: it is not */
     int raised_priority;
     uint64_t deadline_ns;    /* the caller's, or ANTK_NEVER */
     uint64_t limit_ns;       /* of a group's member: when the old server must be at rest, then when the new one must be registered */
@@ -171,6 +172,14 @@ int antk_state_bring(struct antk_candidate *c);
 void antk_state_leave_behind(struct antk_swap *s);
 /* Frees what was left behind. If an earlier swap's transformer hangs in it, it is freed with that one's own. */
 void antk_state_free_old(struct antk_swap *s);
+
+/* old_object.c */
+/* Makes room to keep the old program's object, if the options want that. False: there is no memory. */
+bool antk_old_object_prepare(struct antk_swap *s, const struct ant_swap_options *options);
+/* The new server, after `start`: does its state point into an object that may be unloaded with the old program? -ESTALE. */
+int antk_old_object_look(struct antk_swap *s);
+/* Step 8, endpoint's lock held: keeps it. */
+void antk_old_object_keep_locked(struct antk_swap *s);
 
 /* report.c */
 void antk_ledger_take_locked(struct antk_endpoint *ep, struct antk_ledger *ledger);
