@@ -1,4 +1,7 @@
-/* An outside program: boots a core, calls a server, replaces it, calls it again. Uses only what is installed. */
+/*
+ * An outside program: boots a core, calls a server, replaces it, calls it again; and once more, by a program from the file that is its argument, if there is one. Uses only
+ * what is installed.
+ */
 #include <ant/ant.h>
 #include <stdio.h>
 
@@ -45,7 +48,23 @@ static int check(const char *what, int got, int expected)
     return 1;
 }
 
-int main(void)
+/* Swaps the program in a file in. */
+static int swap_file(const char *path)
+{
+    char message[256];
+    struct ant_load_options options = {.message = message, .message_bytes = sizeof message};
+    struct ant_loaded *loaded;
+    int error = ant_program_load(path, &options, &loaded);
+    if (error) {
+        fprintf(stderr, "%s\n", message);
+        return error;
+    }
+    error = ant_swap(FN_VERSION, ant_loaded_program(loaded), NULL, NULL);
+    ant_program_unload(loaded); /* the server holds it */
+    return error;
+}
+
+int main(int argc, char **argv)
 {
     if (check("ant_boot", ant_boot(NULL), 0))
         return 1;
@@ -53,8 +72,12 @@ int main(void)
                  check("ant_call", ask(), 1) ||
                  check("ant_swap", ant_swap(FN_VERSION, &version_2, NULL, NULL), 0) ||
                  check("ant_call after the swap", ask(), 2);
+    if (argc > 1)
+        failed = failed || check("the swap to a file's", swap_file(argv[1]), 0) ||
+                 check("ant_call after that", ask(), 3);
     if (check("ant_shutdown", ant_shutdown(NULL), 0) || failed)
         return 1;
-    printf("libant %s: served, swapped, served\n", ant_version());
+    printf("libant %s: served, swapped, served%s\n", ant_version(),
+           argc > 1 ? ", loaded, swapped, served" : "");
     return 0;
 }

@@ -21,9 +21,9 @@ quietly() {
         fail "failed: $*"
     }
 }
-# run PROGRAM shared|static: it works, and it is linked as it says.
+# run PROGRAM shared|static [FILE]: it works, with a program from a file too if there is one, and it is linked as it says.
 run() {
-    quietly env LD_LIBRARY_PATH="$prefix/$libdir" "$1"
+    quietly env LD_LIBRARY_PATH="$prefix/$libdir" "$1" ${3:+"$3"}
     if objdump -p "$1" | grep -q 'NEEDED *libant\.so\.0$'; then linked=shared; else linked=static; fi
     [ $linked = "$2" ] || fail "$1 is linked $linked, not $2"
     echo "outside: $(basename "$1"): $(cat "$work/log")"
@@ -42,12 +42,12 @@ prefix=$work/moved
 
 quietly "$cmake" -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc"
 quietly "$cmake" --build "$work/cmake"
-run "$work/cmake/outside_shared" shared
-run "$work/cmake/outside_static" static
+run "$work/cmake/outside_shared" shared "$work/cmake/outside_program.so"
+run "$work/cmake/outside_static" static "$work/cmake/outside_program.so"
 
 export PKG_CONFIG_PATH="$prefix/$libdir/pkgconfig"
 # Options of pkg-config are words. shellcheck disable=SC2046
 quietly "$cc" -o "$work/pc_shared" "$here/outside.c" $(pkg-config --cflags --libs ant)
-run "$work/pc_shared" shared
+run "$work/pc_shared" shared "$work/cmake/outside_program.so"
 quietly "$cc" -static -o "$work/pc_static" "$here/outside.c" $(pkg-config --static --cflags --libs ant)
 run "$work/pc_static" static
