@@ -193,12 +193,13 @@ static void one_that_fails_is_disposed_of_before_the_call_returns(void **state)
         int (*hook)(struct ant_server *self);
         int error;
     } failures[] = {{fail_to_start, EDOM}, {leave, EOWNERDEAD}, {sleep_for_ever, ETIMEDOUT}};
-    const struct ant_swap_options options = {.prepare_timeout_ns = A_WHILE, .start_timeout_ns = A_WHILE};
-    const struct ant_server_options server_options = {.prepare_timeout_ns = A_WHILE,
-                                                      .start_timeout_ns = A_WHILE};
     struct ant_program preparing = after, starting = after;
     preparing.prepare = prepare;
     for (size_t i = 0; i < 3; i++) {
+        int64_t limit_ns = failures[i].error == ETIMEDOUT ? A_WHILE : SOON;
+        struct ant_swap_options options = {.prepare_timeout_ns = limit_ns, .start_timeout_ns = limit_ns};
+        struct ant_server_options server_options = {.prepare_timeout_ns = limit_ns,
+                                                    .start_timeout_ns = limit_ns};
         uint32_t so_far = plan.disposed[1];
         plan.start = failures[i].hook;
         assert_error(ant_swap(FN, &starting, &options, NULL), failures[i].error);
