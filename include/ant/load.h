@@ -89,19 +89,19 @@ struct ant_program_export {
 };
 
 /*
- * At file scope in a source of the object, once, and followed by a semicolon: exports a struct ant_program of static duration. The symbol is `ant_program`; an ELF note (owner
+ * At file scope at the end of a source of the object, once, and followed by a semicolon: exports a struct ant_program of static duration. The symbol is `ant_program`; an ELF note (owner
  * "libant", type 1) tells the ABI before the object is loaded.
  */
-#define ANT_PROGRAM_EXPORT(exported)                                                  \
-    ANT_BEGIN_DECLS                                                                   \
-    extern ANT_API const struct ant_program_export ant_program;                       \
-    ANT_API const struct ant_program_export ant_program = {&(exported), ant_version}; \
-    ANT_END_DECLS                                                                     \
-    __attribute__((section(".note.ant"), used, aligned(4))) static const struct {     \
-        uint32_t owner_bytes, bytes, type;                                            \
-        char owner[8];                                                                \
-        uint32_t abi;                                                                 \
-    } ant_program_note = {sizeof "libant", sizeof(uint32_t), 1, "libant", ANT_ABI};   \
+#define ANT_PROGRAM_EXPORT(exported)                                                \
+    ANT_BEGIN_DECLS                                                                 \
+    extern ANT_API const struct ant_program_export ant_program;                     \
+    const struct ant_program_export ant_program = {&(exported), ant_version};       \
+    ANT_END_DECLS                                                                   \
+    __attribute__((section(".note.ant"), used, aligned(4))) static const struct {   \
+        uint32_t owner_bytes, bytes, type;                                          \
+        char owner[8];                                                              \
+        uint32_t abi;                                                               \
+    } ant_program_note = {sizeof "libant", sizeof(uint32_t), 1, "libant", ANT_ABI}; \
     struct ant_program_export
 
 ANT_END_DECLS

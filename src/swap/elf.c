@@ -29,12 +29,12 @@ static bool wrong(struct file *file, const char *why)
     return false;
 }
 
-static bool holds(const struct file *file, ElfW(Off) offset, ElfW(Xword) bytes)
+static bool holds(const struct file *file, uint64_t offset, uint64_t bytes)
 {
     return offset <= file->size && bytes <= file->size - offset;
 }
 
-static const ElfW(Phdr) * segment_of(const struct file *file, ElfW(Word) type)
+static const ElfW(Phdr) * segment_of(const struct file *file, uint32_t type)
 {
     for (unsigned i = 0; i < file->count; i++)
         if (file->segments[i].p_type == type)
@@ -108,7 +108,7 @@ static bool maps(const struct file *file, uintptr_t address, uintptr_t bytes)
     return false;
 }
 
-static const ElfW(Dyn) * entry_of(const ElfW(Dyn) * entries, ElfW(Sxword) tag)
+static const ElfW(Dyn) * entry_of(const ElfW(Dyn) * entries, int64_t tag)
 {
     while (entries->d_tag != DT_NULL && entries->d_tag != tag)
         entries++;
@@ -117,7 +117,7 @@ static const ElfW(Dyn) * entry_of(const ElfW(Dyn) * entries, ElfW(Sxword) tag)
 
 /* A table's address, and the tag of its length; DT_NULL: it is at least a word. */
 static const struct {
-    ElfW(Sxword) address, bytes;
+    int64_t address, bytes;
 } tables[] = {
     {DT_STRTAB, DT_STRSZ},
     {DT_SYMTAB, DT_NULL},
