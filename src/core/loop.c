@@ -147,6 +147,8 @@ void antk_loop_lock_inherited(struct antk_candidate *c)
 int antk_loop_fits(struct antk_candidate *c)
 {
     struct antk_endpoint *ep = c->endpoint;
+    if (!atomic_load(&ep->has_sources) && !c->watches && !c->timers)
+        return 0;
     bool new_watches = c->own_watches || c->disinherited, new_timers = c->own_timers || c->disinherited;
     antk_loop_lock_inherited(c);
     bool watches = antk_watches_any(new_watches ? c->watches : ep->watches);
@@ -167,6 +169,8 @@ void antk_loop_succeed_locked(struct antk_candidate *c)
     struct antk_endpoint *ep = c->endpoint;
     struct antk_watches *watches = ep->watches;
     struct antk_timers *timers = ep->timers;
+    if (!atomic_load(&ep->has_sources) && !c->watches && !c->timers)
+        return;
     if (c->own_watches || c->disinherited) {
         ep->watches = c->watches;
         c->watches = watches;
