@@ -146,7 +146,7 @@ static void it_tells_of_what_was_there_before(void **state)
     take_back(rq); /* -EOWNERDEAD */
 }
 
-static void it_tells_of_results_and_monitors(void **state)
+static void it_tells_of_results(void **state)
 {
     (void)state;
     int fd = -1;
@@ -237,6 +237,21 @@ static void reply(struct ant_server *self, struct ant_request *rq)
 }
 
 static const struct ant_program echo = {.abi = ANT_ABI, .version = 1, .name = "echo", .request = reply};
+
+static void it_tells_of_monitors(void **state)
+{
+    (void)state;
+    int fd = -1;
+    ant_pid pid = create(&fd);
+    serve(FN_ECHO, &echo, NULL);
+    struct ant_request *rq = puppet_new_request(pid, FN_ECHO);
+    assert_ok(puppet_monitor(pid, rq, FN_ECHO));
+    assert_empty(pid, fd);
+    assert_ok(ant_swap(FN_ECHO, &echo, NULL, NULL));
+    assert_told_of(pid, fd, ANT_RESULT);
+    assert_empty(pid, fd);
+    puppet_dismiss(pid);
+}
 
 /* Its swap is begun, and it has seen the notice. Nothing else is there for it. */
 static void begin_swap(ant_pid requester, ant_pid pid, int fd)
@@ -472,8 +487,9 @@ int main(void)
         core_test(it_tells_of_requests),
         core_test(it_tells_of_what_is_passed_on),
         core_test(it_tells_of_what_was_there_before),
-        core_test(it_tells_of_results_and_monitors),
+        core_test(it_tells_of_results),
         core_test(it_tells_of_a_stop_until_the_end),
+        core_test(it_tells_of_monitors),
         core_test(it_stays_through_swaps),
         core_test(a_dead_server_keeps_it),
         core_test(an_edge_triggered_loop_misses_nothing_in_swaps),
