@@ -603,6 +603,60 @@ static void who_cannot_be_called_back_is_not_registered(void **state)
     ask(FN);
 }
 
+/* What a server does all the time, with timers of its own. */
+static void set_others(struct ant_server *self, uint32_t id)
+{
+    (void)self;
+    for (uint32_t i = 10; i < 20; i++)
+        expect_ok(ant_timer_set(i, ant_now() + MS(1) * (id + i), 0));
+    expect_ok(ant_timer_cancel(15));
+}
+
+static int list_and_set_in_start(struct ant_server *self)
+{
+    struct ant_timer all[32];
+    size_t count;
+    (void)self;
+    expect_ok(ant_timer_list(all, 32, &count));
+    expect_ok(ant_timer_cancel(1));
+    expect_ok(ant_timer_set(1, 0, US(10)));
+    expect_ok(ant_timer_list(all, 32, &count));
+    expect(count >= 1 && count <= 10); /* those of its predecessor that have not expired, and its own */
+    return ant_sleep(ant_now() + US(20));
+}
+
+/* The new server looks at what is its predecessor's, who may go on at any instant, and changes it. */
+static void a_swap_may_be_cancelled_while_a_new_server_looks(void **state)
+{
+    (void)state;
+    fixture_shutdown();
+    for (uint64_t seed = 0; fixture_explores(seed, 60); seed++) {
+        fixture_boot_seed(seed);
+        pid = serve(FN, &one, NULL);
+        hold();
+        assert_ok(puppet_timer_set(1, 0, US(10)));
+        let_go();
+        seen.hook = set_others;
+        await_calls(atomic_load(&seen.calls) % 2048 + 1);
+        ant_pid requester = puppet_create("requester", 0);
+        seen.start = list_and_set_in_start;
+        for (int i = 0; i < (on_virtual() ? 3 : 40); i++) {
+            atomic_store(&seen.calls, 0);
+            await_calls(1);
+            puppet_begin_swap(requester, FN, i % 2 ? &one : &two, NULL, NULL);
+            for (int yields = 0; yields < i % 7; yields++)
+                assert_ok(ant_sleep(ant_now() + US(5)));
+            int cancelled = ant_swap_cancel(FN);
+            assert_true(cancelled == 0 || cancelled == -ENOENT || cancelled == -EALREADY);
+            int rc = puppet_end(requester);
+            assert_int_equal(rc, cancelled == 0 ? -ECANCELED : 0);
+        }
+        seen.start = NULL;
+        seen.hook = NULL;
+        fixture_shutdown();
+    }
+}
+
 /* ---- deaths ---- */
 
 static int list_in_start(struct ant_server *self)
@@ -649,6 +703,29 @@ static void a_trusted_death_leaves_timers_to_the_successor(void **state)
     kill_with_timers();
     seen.start = NULL;
     assert_ok(ant_swap(FN, &deaf, NULL, NULL)); /* there is nothing to be called back for */
+}
+
+static void fault(struct ant_server *self, uint32_t id)
+{
+    (void)self, (void)id;
+    abort();
+}
+
+static void a_fault_in_a_callback_is_contained(void **state)
+{
+    struct ant_config config = fixture_config();
+    (void)state;
+    fixture_shutdown();
+    config.contain_faults = true;
+    fixture_boot(&config);
+    seen.start = set_in_start;
+    seen.hook = fault;
+    pid = serve(FN, &one, NULL);
+    assert_soon(info_of(pid).dead);
+    seen.start = list_in_start;
+    seen.hook = NULL;
+    assert_ok(ant_swap(FN, &two, NULL, NULL));
+    ask(FN);
 }
 
 /* ---- direct calls ---- */
@@ -699,7 +776,9 @@ int main(void)
         timer_test(what_a_new_server_changes_is_its_own),
         timer_test(nothing_of_it_is_seen_in_prepare),
         timer_test(who_cannot_be_called_back_is_not_registered),
+        timer_test(a_swap_may_be_cancelled_while_a_new_server_looks),
         timer_test(a_trusted_death_leaves_timers_to_the_successor),
+        timer_test(a_fault_in_a_callback_is_contained),
         timer_test(a_timer_may_be_set_in_a_direct_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
