@@ -17,7 +17,7 @@ const char *ant_strerror(int error)
         {0, "no error"},
         {EPERM, "not permitted: the caller is no process, or this is not its own"},
         {ESRCH, "no such process, or nobody serves that function"},
-        {EAGAIN, "no room now: the server's queue, the processes or the host's threads are used up"},
+        {EAGAIN, "not now: the server's queue, the processes or the host's threads are used up, or a message comes first"},
         {ENOMEM, "no memory, pages or addresses left"},
         {EFAULT, "no area at that address"},
         {EBUSY, "in use: in service, the server's state, a swap of it is going on, or a process already"},
