@@ -3,6 +3,7 @@
 
 #include "core/ipc.h"
 
+#include <ant/event.h>
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
