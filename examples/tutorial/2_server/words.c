@@ -1,7 +1,7 @@
 /*
  * Step 2: the function is a server's. The loop asks it by requests.
  *
- * ctest: machines=real movers=auto
+ * ctest: machines=real movers=auto,copy
  */
 #include "example.h"
 #include "loop.h"

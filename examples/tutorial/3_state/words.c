@@ -1,7 +1,7 @@
 /*
  * Step 3: what the component remembers is in an area of its own, its state.
  *
- * ctest: machines=real movers=auto
+ * ctest: machines=real movers=auto,copy
  */
 #include "example.h"
 #include "loop.h"

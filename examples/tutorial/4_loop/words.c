@@ -1,7 +1,7 @@
 /*
  * Step 4: the loop does not wait for answers. They come when they come, by a descriptor in its epoll.
  *
- * ctest: machines=real movers=auto
+ * ctest: machines=real movers=auto,copy
  */
 #include "example.h"
 #include "loop.h"

@@ -1,7 +1,7 @@
 /*
  * Step 5: the component comes from a file, which is named on the command line.
  *
- * ctest: machines=real movers=auto
+ * ctest: machines=real movers=auto,copy
  */
 #include "example.h"
 #include "loop.h"

@@ -1,7 +1,7 @@
 /*
  * Step 6: SIGHUP replaces the component by what its file holds by then.
  *
- * ctest: machines=real movers=auto
+ * ctest: machines=real movers=auto,copy
  */
 #include "example.h"
 #include "loop.h"
