@@ -8,8 +8,9 @@
 
 #include <errno.h>
 
-/* With messages all the time, descriptors are looked at after so many of them; when one was ready, after each. */
+/* With messages all the time, descriptors are looked at after so many of them, or such a time; when one was ready, after each. */
 #define LOOK_EVERY 16u
+#define LOOK_NS (100 * ANT_NS_PER_US)
 
 /* ---- waiting ---- */
 
@@ -28,14 +29,23 @@ static bool call_timer(struct antk_body *self)
     return true;
 }
 
-/* One descriptor, if it is time to look at them and one is ready. */
+static bool is_time_to_look(struct antk_body *self, struct antk_loop *loop)
+{
+    uint64_t now_ns = antk_now(self->machine);
+    if (!loop->ready && loop->messages < LOOK_EVERY && now_ns - loop->looked_ns < LOOK_NS)
+        return false;
+    loop->looked_ns = now_ns;
+    loop->messages = 0;
+    return true;
+}
+
+/* One descriptor, if one is ready. */
 static bool call_ready(struct antk_body *self, struct antk_loop *loop)
 {
     struct antk_watches *watches = self->endpoint->watches;
     struct ant_watch one;
-    if (!antk_watches_any(watches) || (!loop->ready && loop->messages < LOOK_EVERY))
+    if (!antk_watches_any(watches) || !is_time_to_look(self, loop))
         return false;
-    loop->messages = 0;
     loop->ready = antk_watches_next(watches, &one);
     if (!loop->ready || !antk_claim(self)) /* else it is ready still when it comes to its turn */
         return false;

@@ -11,8 +11,9 @@
 
 /* How far one server's loop is; its thread's own. */
 struct antk_loop {
-    uint32_t messages; /* since descriptors were looked at */
-    bool ready;        /* the last look found one, or the wait ended for one: look again soon */
+    uint64_t looked_ns; /* when descriptors were looked at last ... */
+    uint32_t messages;  /* ... and how many since */
+    bool ready;         /* the last look found one, or the wait ended for one: look again soon */
 };
 
 /* The next message. Calls `ready` and `timer` meanwhile. */

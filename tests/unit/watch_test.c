@@ -85,9 +85,21 @@ static const struct ant_program own = {PROGRAM(4), .run = run_on_its_own};
 static ant_pid pid;
 static int out[4], in[4]; /* pipes: the server watches out, the test writes in */
 
+/* What is open, by the Linux process. */
+static int open_count(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static int open_before;
+
 static int setup(void **state)
 {
     memset(&seen, 0, sizeof seen);
+    open_before = open_count();
     for (int i = 0; i < 4; i++) {
         int ends[2];
         assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
@@ -106,6 +118,7 @@ static int teardown(void **state)
         close(out[i]);
         close(in[i]);
     }
+    assert_int_equal(open_count(), open_before);
     return rc;
 }
 
@@ -301,6 +314,56 @@ static void descriptors_and_messages_take_turns(void **state)
     close(too);
 }
 
+static unsigned served_when_ready;
+static unsigned served;
+
+static void note_served(int fd)
+{
+    served_when_ready = served;
+    take_byte(fd);
+}
+
+static void work_long(struct ant_server *self, struct ant_request *rq)
+{
+    if (rq->operation == OP_OBEY) {
+        answer(self, rq);
+        return;
+    }
+    served++;
+    expect_ok(ant_work(MS(1)));
+    expect_ok(ant_reply(rq, 0));
+}
+
+/* A few messages that take long are no less in the way than many. */
+static void long_requests_do_not_keep_descriptors_waiting(void **state)
+{
+    struct ant_program slow = one;
+    struct ant_request *rq[10];
+    (void)state;
+    only_where_there_are_descriptors();
+    slow.request = work_long;
+    assert_ok(ant_stop(pid, SOON, NULL));
+    pid = serve(FN, &slow, NULL);
+    watch_now(out[0], EPOLLIN, 1);
+    ask(FN); /* it has looked at them by now, and found nothing */
+    seen.hook = note_served;
+    hold();
+    served = 0;
+    put(in[0]);
+    for (int i = 0; i < 10; i++) {
+        rq[i] = new_request(FN);
+        assert_ok(ant_send(rq[i]));
+    }
+    let_go();
+    for (int i = 0; i < 10; i++) {
+        assert_ptr_equal(boss_result(), rq[i]);
+        assert_ok(ant_request_free(rq[i]));
+    }
+    await_calls(1);
+    assert_in_range(served_when_ready, 0, 5);
+    assert_ok(ant_stop(pid, SOON, NULL)); /* before its program is gone */
+}
+
 /* ---- who may ---- */
 
 static int with_no_files_act(void *arg)
@@ -432,6 +495,24 @@ static void watch_two(void)
     assert_ok(puppet_watch(out[0], EPOLLIN, 1));
     assert_ok(puppet_watch(out[1], EPOLLIN, 2));
     let_go();
+}
+
+static int watch_and_fail(struct ant_server *self)
+{
+    (void)self;
+    expect_ok(ant_watch(out[0], EPOLLIN, 1));
+    return -EIO;
+}
+
+/* Nor is anything of its left open: see teardown. */
+static void a_server_that_does_not_start_watches_nothing(void **state)
+{
+    (void)state;
+    only_where_there_are_descriptors();
+    seen.start = watch_and_fail;
+    put(in[0]);
+    assert_error(ant_serve(FN_BYTES, &one, NULL, NULL), EIO);
+    assert_int_equal(atomic_load(&seen.calls), 0);
 }
 
 static void what_is_watched_passes_in_a_swap(void **state)
@@ -670,7 +751,9 @@ int main(void)
         watch_test(a_server_is_called_back_while_a_descriptor_is_ready),
         watch_test(a_closed_descriptor_is_forgotten),
         watch_test(descriptors_and_messages_take_turns),
+        watch_test(long_requests_do_not_keep_descriptors_waiting),
         watch_test(a_call_is_refused_with_a_reason),
+        watch_test(a_server_that_does_not_start_watches_nothing),
         watch_test(what_is_watched_passes_in_a_swap),
         watch_test(what_a_new_server_changes_is_its_own),
         watch_test(who_cannot_be_called_back_is_not_registered),
