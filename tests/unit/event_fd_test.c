@@ -190,7 +190,7 @@ static void it_tells_of_a_stop_until_the_end(void **state)
 /* ---- servers ---- */
 
 static struct {
-    int (*start)(struct ant_server *self);
+    int (*_Atomic start)(struct ant_server *self);
     _Atomic int fd; /* what the last `start` was given */
 } program;
 
@@ -203,7 +203,8 @@ static int obey(struct ant_server *self)
 
 static int start(struct ant_server *self)
 {
-    return program.start ? program.start(self) : 0;
+    int (*start_so)(struct ant_server *) = atomic_load(&program.start);
+    return start_so ? start_so(self) : 0;
 }
 
 static int ask_in_start(struct ant_server *self)

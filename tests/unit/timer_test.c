@@ -19,15 +19,16 @@ static struct {
         uint64_t expirations, at_ns;
     } call[4096];
     _Atomic unsigned calls;
-    int (*start)(struct ant_server *self);
-    void (*hook)(struct ant_server *self, uint32_t id); /* what `timer` does, beside */
+    int (*_Atomic start)(struct ant_server *self);
+    void (*_Atomic hook)(struct ant_server *self, uint32_t id); /* what `timer` does, beside */
     _Atomic int started;
 } seen;
 
 static int start(struct ant_server *self)
 {
     atomic_fetch_add(&seen.started, 1);
-    return seen.start ? seen.start(self) : 0;
+    int (*start_so)(struct ant_server *) = atomic_load(&seen.start);
+    return start_so ? start_so(self) : 0;
 }
 
 static void answer(struct ant_server *self, struct ant_request *rq)
@@ -48,8 +49,9 @@ static void note(struct ant_server *self, uint32_t id, uint64_t expirations)
         seen.call[n].at_ns = ant_now();
         atomic_store(&seen.calls, n + 1);
     }
-    if (seen.hook)
-        seen.hook(self, id);
+    void (*hook)(struct ant_server *, uint32_t) = atomic_load(&seen.hook);
+    if (hook)
+        hook(self, id);
 }
 
 static void fail_ready(struct ant_server *self, int fd, uint32_t events, uint64_t cookie)

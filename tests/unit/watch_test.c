@@ -27,13 +27,14 @@ static struct {
         uint64_t cookie;
     } call[1024];
     _Atomic unsigned calls;
-    int (*start)(struct ant_server *self);
-    void (*hook)(int fd); /* what `ready` does beside; NULL: takes a byte */
+    int (*_Atomic start)(struct ant_server *self);
+    void (*_Atomic hook)(int fd); /* what `ready` does beside; NULL: takes a byte */
 } seen;
 
 static int start(struct ant_server *self)
 {
-    return seen.start ? seen.start(self) : 0;
+    int (*start_so)(struct ant_server *) = atomic_load(&seen.start);
+    return start_so ? start_so(self) : 0;
 }
 
 static void answer(struct ant_server *self, struct ant_request *rq)
@@ -61,7 +62,8 @@ static void note(struct ant_server *self, int fd, uint32_t events, uint64_t cook
         seen.call[n].version = self->program->version;
         atomic_store(&seen.calls, n + 1);
     }
-    (seen.hook ? seen.hook : take_byte)(fd);
+    void (*hook)(int) = atomic_load(&seen.hook);
+    (hook ? hook : take_byte)(fd);
 }
 
 static int run_on_its_own(struct ant_server *self)
