@@ -147,9 +147,10 @@ struct ant_swap_item {
  * reports: NULL, or count of them, filled as by ant_swap, and where a server is refused (-ESRCH, -EBUSY, -EDEADLK, or twice the same) as well. If it fails, what the call returns stands in the report
  *   of the server for which it did so, with its step (a stop of the caller, say, in that of any), and -ECANCELED in all others.
  *
- * Any process that is not one of them. All new servers prepare, one after the other in the order of items, before any old one is told. Until all old servers are at rest at the same time, each of them goes on for the others: it serves the requests of those
- * that are not at rest yet and wait for it in ant_call, themselves or through other processes; ant_swap_accept then returns -EAGAIN. The blackout of each begins with its last
- * rest. When all are at rest all new servers start, each on its own thread; one whose `start` has returned waits for the others. From `start` or a transformer
+ * Any process that is not one of them. All new servers prepare, one after the other in the order of items, before any old one is told. Until all old servers are at rest
+ * at the same time, each of them goes on for the others: it serves the requests of those that are not at rest yet and wait for it in ant_call, themselves or through other
+ * processes; ant_swap_accept then returns -EAGAIN. The blackout of each begins with its last rest.
+ * When all are at rest all new servers start, each on its own thread; one whose `start` has returned waits for the others. From `start` or a transformer
  * ant_call to one of these servers is -EDEADLK at once; ant_send is served after the commit. Function ids that they add become visible together, before any of them serves.
  *
  * The time limits of each are its own, as in ant_swap: for coming to rest, from its notice; for starting, from when all were at rest. If one passes, all are rolled back; with `force` a
@@ -161,7 +162,7 @@ struct ant_swap_item {
  *   -EPROTO    a program was built for another ABI
  *   -ESRCH     nobody serves one of the functions
  *   -ENOTSUP   one of the servers was not made by ant_serve; or its state version differs and there is no transformer
- *   -EBUSY     a swap of one of them is going on (of two calls that overlap at least one is not told so by the other), or the caller is a new server that has not been registered yet
+ *   -EBUSY     a swap of one of them is going on (of two calls that overlap not both are refused because of each other), or the caller is a new server that has not been registered yet
  *   -EDEADLK   the caller is one of them
  *   -EAGAIN    the host has no thread to give, or no process is free
  *   -ENOMEM    no memory
@@ -172,7 +173,7 @@ struct ant_swap_item {
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   -ECANCELED it was cancelled: ant_swap_cancel, of any of them
- *   any other  what a `start` or a transformer returned
+ *   any other  what a `prepare`, a `start` or a transformer returned, or ant_swap would have been rolled back with
  * Error, one of them does not serve any more, the others do:
  *   -ESRCH     that old server ended (not: died) before it gave up its loop; its function ids are gone
  *

@@ -27,7 +27,7 @@ static void result(struct antk_body *self, struct ant_request *rq)
 }
 
 /*
- * ant_swap_accept returns only when the swap was rolled back.
+ * ant_swap_accept returns when the swap was rolled back, or this server has to go on for another: in both cases there is more to receive.
  */
 static int callback_loop(struct antk_body *self)
 {

@@ -1,7 +1,8 @@
 /* ctest: machines=virtual,other,real movers=flat */
 /*
  * Two servers that call each other, swapped as one under load, again and again: they speak a dialect, which is their version, and none ever hears the
- * other's wrong one; nothing is lost, doubled or forgotten. On `virtual` in many orders (docs/machine.md, Exploring).
+ * other's wrong one; nothing is lost, doubled or forgotten. And three of which one asks the next, that are killed, cancelled and replaced meanwhile.
+ * On `virtual` in many orders (docs/machine.md, Exploring).
  */
 #include "fixture.h"
 
@@ -183,12 +184,147 @@ static void nor_in_any_order(void **state)
     }
 }
 
+/* ---- with deaths ---- */
+
+#define LINKS 3u /* the first asks the second, and that one the third */
+
+static ant_pid links[LINKS];
+
+static void link_request(struct ant_server *self, struct ant_request *rq)
+{
+    struct ant_request *question;
+    ant_work(US(1));
+    if (self->function + 1 < FN_A + LINKS) {
+        expect_ok(ant_request_new(self->function + 1, &question));
+        question->flags = ANT_REPEATABLE;
+        if (rq->operation == OP_CHAIN) {
+            question->operation = OP_CHAIN;
+            int rc = ant_call(question, ANT_FOREVER);
+            expect(rc == 0 || rc == -EOWNERDEAD);
+            expect_ok(ant_request_free(question));
+        } else {
+            question->operation = OP_RELAY;
+            question->cookie = (uintptr_t)rq;
+            expect_ok(ant_send(question));
+            return;
+        }
+    }
+    expect_ok(ant_reply(rq, 0));
+}
+
+static void link_result(struct ant_server *self, struct ant_request *question)
+{
+    struct ant_request *rq = (struct ant_request *)(uintptr_t)question->cookie;
+    (void)self;
+    expect_ok(ant_request_free(question));
+    expect_ok(ant_reply(rq, 0));
+}
+
+static int link_start(struct ant_server *self)
+{
+    uint32_t fails = self->function;
+    return atomic_compare_exchange_strong(&run.failing, &fails, 0) ? -EDOM : 0;
+}
+
+static const struct ant_program link_program = {.abi = ANT_ABI,
+                                                .name = "link",
+                                                .version = 1,
+                                                .start = link_start,
+                                                .request = link_request,
+                                                .result = link_result};
+
+static int link_client(void *arg)
+{
+    (void)arg;
+    for (uint32_t k = 0; k < run.rounds; k++) {
+        struct ant_request *rq;
+        expect_ok(ant_request_new(FN_A, &rq));
+        rq->operation = k % 2 ? OP_CHAIN : OP_RELAY;
+        int rc = ant_call(rq, ANT_FOREVER);
+        expect(rc == 0 || rc == -EOWNERDEAD);
+        expect_ok(ant_request_free(rq));
+        ant_work(US(1));
+    }
+    return 0;
+}
+
+static int killer(void *arg)
+{
+    (void)arg;
+    for (uint32_t k = 0; k < LINKS; k++) {
+        ant_sleep(ant_now() + US(7));
+        int rc = ant_kill(links[(k + run.rounds) % LINKS]);
+        expect(rc == 0 || rc == -ESRCH);
+        rc = ant_swap_cancel(FN_A + k);
+        expect(rc == 0 || rc == -ENOENT || rc == -EALREADY);
+    }
+    return 0;
+}
+
+/* All at once; and one that waits for a dead one is not at rest, so these are mended by themselves then. */
+static bool replace_links(bool fails)
+{
+    struct ant_swap_options options = {.quiesce_timeout_ns = (int64_t)MS(5)};
+    struct ant_swap_item items[LINKS];
+    struct ant_swap_report reports[LINKS];
+    for (uint32_t i = 0; i < LINKS; i++)
+        items[i] = (struct ant_swap_item){FN_A + i, &link_program, &options};
+    atomic_store(&run.failing, fails ? FN_A + 1 : 0);
+    int rc = ant_swap_many(items, LINKS, reports);
+    assert_true(rc == 0 || rc == -ECANCELED || rc == -ETIMEDOUT || (rc == -EDOM && fails));
+    atomic_store(&run.failing, 0);
+    for (uint32_t i = 0; rc != 0 && i < LINKS; i++)
+        if (info_of(links[i]).dead)
+            assert_ok(ant_swap(FN_A + i, &link_program, NULL, NULL));
+    return rc == 0;
+}
+
+static bool ended(ant_pid pid)
+{
+    struct ant_process_info info;
+    return ant_process_info(pid, &info) != 0;
+}
+
+static void chain_through_deaths(uint32_t rounds)
+{
+    memset(&run, 0, sizeof run);
+    run.rounds = rounds;
+    for (uint32_t i = 0; i < LINKS; i++)
+        links[i] = serve(FN_A + i, &link_program, NULL);
+    ant_pid others[3] = {spawn("client", 0, link_client, NULL),
+                         spawn("client", 0, link_client, NULL), spawn("killer", 0, killer, NULL)};
+    for (uint32_t k = 0; !ended(others[0]) || !ended(others[1]) || !ended(others[2]); k++) {
+        replace_links(k % 5 == 4);
+        ant_sleep(ant_now() + US(5));
+    }
+    while (!replace_links(false))
+        ;
+    for (uint32_t i = 0; i < LINKS; i++) {
+        assert_false(info_of(links[i]).dead);
+        assert_int_equal(info_of(links[i]).in_service, 0);
+    }
+}
+
+static void a_chain_is_replaced_through_deaths_and_cancellations(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; fixture_explores(seed, SANITIZED ? 60 : 300); seed++) {
+        fixture_boot_seed(seed);
+        chain_through_deaths(on_virtual() ? 6 + (uint32_t)(seed % 3) : 200);
+        fixture_shutdown();
+        if (expect_failures() > 0)
+            fail_msg("seed %llu", (unsigned long long)seed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(two_that_call_each_other_are_never_a_mixed_pair,
                                         fixture_no_core, fixture_teardown),
         cmocka_unit_test_setup_teardown(nor_in_any_order, fixture_no_core, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_chain_is_replaced_through_deaths_and_cancellations,
+                                        fixture_no_core, fixture_teardown),
     };
     return cmocka_run_group_tests_name("swap_many_load", tests, NULL, NULL);
 }
