@@ -73,7 +73,7 @@ ANT_API const struct ant_program *ant_loaded_program(const struct ant_loaded *lo
  * object's destructors as ant_program_load runs constructors. A hundred generations one after the other so never hold more than the last few.
  *
  * Held are objects that a server's program (the one of ant_loaded_program, or another with its `request` or `run`), a transformer, or the entry of ant_process_create lies in. A
- * thread that the object has created by itself holds nothing: it must end before (`stop`). The thread of an abandoned process holds its objects for ever.
+ * thread that the object has created by itself holds nothing: it must end before (`dispose`). The thread of an abandoned process holds its objects for ever.
  *
  * loaded: is not valid any more. Any thread, also one that is no process.
  *
