@@ -1,65 +1,16 @@
-/* The commands, by name; and their replies. See store.h. Texts of errors are those of Redis, which clients know. */
+/* The commands, by name. See store.h. Texts of errors are those of Redis, which clients know. */
 #include "store.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { INDEX_ENTRIES = 64, SHOWN_BYTES = 128, NUMBER_BYTES = 32 };
+enum { INDEX_ENTRIES = 64, SHOWN_BYTES = 128 };
 
 static const char out_of_memory[] = "-OOM command not allowed: the pool has no memory left for it\r\n";
 static const char no_integer[] = "-ERR value is not an integer or out of range\r\n";
 static const char syntax[] = "-ERR syntax error\r\n";
-
-/* --- Replies -------------------------------------------------------------------------------------------------------------- */
-
-void reply_raw(struct execution *e, const char *bytes, size_t count)
-{
-    if (e->too_long || KVD_REPLIES_ROOM - e->reply_bytes < count) {
-        e->too_long = true;
-        return;
-    }
-    memcpy(e->batch->replies + e->reply_bytes, bytes, count);
-    e->reply_bytes += count;
-}
-
-void reply_text(struct execution *e, const char *text)
-{
-    reply_raw(e, text, strlen(text));
-}
-
-/* Writes a number and an end of line, the last character at end[-1]; returns where it begins. */
-static char *write_number(char *end, int64_t number)
-{
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    *--end = '\n';
-    *--end = '\r';
-    do {
-        *--end = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (number < 0) {
-        *--end = '-';
-    }
-    return end;
-}
-
-void reply_number(struct execution *e, char type, int64_t number)
-{
-    char line[NUMBER_BYTES];
-    char *at = write_number(line + sizeof line, number);
-    *--at = type;
-    reply_raw(e, at, (size_t)(line + sizeof line - at));
-}
-
-void reply_bulk(struct execution *e, const char *bytes, size_t count)
-{
-    reply_number(e, '$', (int64_t)count);
-    reply_raw(e, bytes, count);
-    reply_raw(e, "\r\n", 2);
-}
 
 static void reply_ok(struct execution *e)
 {
@@ -87,31 +38,9 @@ static void reply_shown(struct execution *e, uint32_t n)
     reply_raw(e, "'", 1);
 }
 
-/* --- Arguments ------------------------------------------------------------------------------------------------------------ */
-
-/* An integer as Redis has it: digits, with a minus perhaps, and nothing else. */
-static bool integer(const char *text, size_t bytes, int64_t *number)
-{
-    bool negative = bytes > 0 && text[0] == '-';
-    uint64_t value = 0, most = negative ? (uint64_t)1 << 63 : INT64_MAX;
-    size_t at = negative;
-    if (bytes == at || (text[at] == '0' && bytes > 1)) {
-        return false;
-    }
-    for (; at < bytes; at++) {
-        unsigned digit = (unsigned char)text[at] - (unsigned)'0';
-        if (digit > 9 || value > (most - digit) / 10) {
-            return false;
-        }
-        value = value * 10 + digit;
-    }
-    *number = (int64_t)(negative ? 0 - value : value);
-    return true;
-}
-
 static bool integer_argument(const struct execution *e, uint32_t n, int64_t *number)
 {
-    return integer(argument(e, n), e->args[n].bytes, number);
+    return number_read(argument(e, n), e->args[n].bytes, number);
 }
 
 bool argument_is(const struct execution *e, uint32_t n, const char *word)
@@ -212,7 +141,7 @@ static void command_incr(struct execution *e)
     size_t place = key_find(e, 1);
     if (place != TABLE_NONE) {
         const struct kv_item *item = *table_at(e->state, place);
-        if (!integer(item->bytes + item->key_bytes, item->value_bytes, &number)) {
+        if (!number_read(item->bytes + item->key_bytes, item->value_bytes, &number)) {
             reply_text(e, no_integer);
             return;
         }
@@ -222,7 +151,7 @@ static void command_incr(struct execution *e)
         reply_text(e, "-ERR increment or decrement would overflow\r\n");
         return;
     }
-    const char *at = write_number(text + sizeof text, number + 1);
+    const char *at = number_write(text + sizeof text, number + 1);
     if (key_set(e, 1, place, at, (uint32_t)(text + sizeof text - at - 2), expire_ms) != 0) {
         reply_text(e, out_of_memory);
         return;

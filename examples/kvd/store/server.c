@@ -168,6 +168,7 @@ static bool execute(struct execution *e, const struct kvd_command *command, bool
         if (!is_first) {
             return false;
         }
+        e->too_long = false;
         reply_text(e, "-ERR the reply would be too long\r\n");
     }
     return true;

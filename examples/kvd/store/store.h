@@ -3,6 +3,7 @@
  *
  *     server.c     the callbacks: batches, loading, the timer, fresh starts
  *     commands.c   the commands, by name
+ *     reply.c      their replies
  *     info.c       those that tell about the server
  *     keys.c       what a command does to a key, and the record that the journal gets of it
  *     table_vN.c   version N's index of the keys, and how it finds those whose time has come
@@ -203,11 +204,23 @@ void command_execute(struct execution *e, const struct command_index *index);
 /* Is argument n this word, in small or in capital letters? */
 bool argument_is(const struct execution *e, uint32_t n, const char *word);
 
-/* Replies. */
+/* --- reply.c ------------------------------------------------------------------------------------------------------------ */
+
+/* Each adds to the reply of e's command, as long as there is room: too_long. */
 void reply_raw(struct execution *e, const char *bytes, size_t count);
 void reply_text(struct execution *e, const char *text);
 void reply_number(struct execution *e, char type, int64_t number);
 void reply_bulk(struct execution *e, const char *bytes, size_t count);
+
+enum {
+    NUMBER_BYTES = 32
+};
+
+/* Writes a number and an end of line, the last character at end[-1]; returns where it begins. Room: NUMBER_BYTES, less one for a type. */
+char *number_write(char *end, int64_t number);
+
+/* An integer as Redis has it: digits, with a minus perhaps, and nothing else. */
+bool number_read(const char *text, size_t bytes, int64_t *number);
 
 /* --- info.c ------------------------------------------------------------------------------------------------------------- */
 
