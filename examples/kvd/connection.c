@@ -33,7 +33,7 @@ static bool resize(struct network *network, struct buffer *buffer, size_t room)
         if (bytes == NULL) {
             return false;
         }
-        if (held(buffer) > 0) {
+        if (buffer->bytes != NULL) {
             memcpy(bytes, buffer->bytes + buffer->begin, held(buffer));
         }
     }
@@ -237,8 +237,10 @@ void connection_write(struct network *network, struct connection *connection, co
             return;
         }
     }
-    memcpy(out->bytes + out->end, bytes, count);
-    out->end += count;
+    if (out->bytes != NULL) { /* there is room, so there are bytes: which clang-tidy cannot see */
+        memcpy(out->bytes + out->end, bytes, count);
+        out->end += count;
+    }
 }
 
 static void write_output(struct network *network, struct connection *connection)

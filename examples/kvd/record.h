@@ -57,7 +57,9 @@ static inline size_t record_write(char *to, const struct record *record)
         memcpy(at, record->value, record->value_bytes);
         at += record->value_bytes;
     }
-    memcpy(at, record->key, record->key_bytes);
+    if (record->key_bytes > 0) {
+        memcpy(at, record->key, record->key_bytes);
+    }
     return (size_t)(at + record->key_bytes - to);
 }
 

@@ -45,7 +45,7 @@ int store_v2_from_v1(struct ant_server *self, const void *old_state, size_t old_
         .core = old->core,
     };
     for (size_t i = 0; i <= old->mask; i++) {
-        struct kv_item *item = old->slots[i];
+        struct kv_item *item = old->slots[i].item;
         state->slots[i] = (struct slot_v2){item != NULL ? item->hash : 0, item};
         if (item != NULL && item->expire_ms != 0) {
             state->expiries[state->expiry_count++] = (struct expiry_v2){item->expire_ms, item->hash};

@@ -8,6 +8,8 @@
 
 enum { LOOK_TIMER = 1, REPLY_LEAST_ROOM = 1024, REMOVED_PAGES = 16, RETRY_MS = 100 };
 
+static const size_t removed_bytes = (size_t)REMOVED_PAGES * ANT_PAGE_BYTES;
+
 /* --- Beginning and end of a generation ------------------------------------------------------------------------------------ */
 
 /* While the predecessor serves: what need not be done in the blackout. */
@@ -97,7 +99,7 @@ static bool remove_expired(void *state, uint64_t now_ms)
         }
     }
     removed = area;
-    room = REMOVED_PAGES * ANT_PAGE_BYTES - sizeof *removed;
+    room = removed_bytes - sizeof *removed;
     while ((place = table_look(state, now_ms, &steps)) != TABLE_NONE) {
         const struct kv_item *item = *table_at(state, place);
         struct record record = {.kind = RECORD_DELETE, .key = item->bytes, .key_bytes = item->key_bytes};

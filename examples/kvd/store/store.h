@@ -65,11 +65,15 @@ struct spare {
 };
 
 /* State version 1: items alone. Whoever wants to know an item's hash, or when it expires, has to look at the item. */
+struct slot_v1 {
+    struct kv_item *item; /* NULL: free */
+};
+
 struct state_v1 {
     struct store_core core;
     uint32_t mask;
     uint32_t cursor; /* how far the search for expired items has come: it goes round and round */
-    struct kv_item **slots;
+    struct slot_v1 *slots;
     struct spare spare;
 };
 

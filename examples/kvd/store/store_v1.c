@@ -26,7 +26,7 @@ static int from_v2(struct ant_server *self, const void *old_state, size_t old_by
     *state =
         (struct state_v1){.core = old->core, .mask = old->mask, .slots = slots, .spare = old->spare};
     for (size_t i = 0; i <= old->mask; i++) {
-        state->slots[i] = old->slots[i].item;
+        state->slots[i].item = old->slots[i].item;
     }
     state->spare.areas[state->spare.count++] = old->slots;
     if (old->expiries != NULL) {

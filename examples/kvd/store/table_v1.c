@@ -13,7 +13,7 @@ struct store_core *table_core(void *state)
     return &((struct state_v1 *)state)->core;
 }
 
-static int allocate(uint32_t count, struct kv_item ***slots)
+static int allocate(size_t count, struct slot_v1 **slots)
 {
     void *area;
     int error = ant_ica_alloc(kvd_pages(count * sizeof **slots), &area);
@@ -24,19 +24,19 @@ static int allocate(uint32_t count, struct kv_item ***slots)
     return error;
 }
 
-static void put(struct kv_item **slots, uint32_t mask, struct kv_item *item)
+static void put(struct slot_v1 *slots, uint32_t mask, struct kv_item *item)
 {
     uint32_t at = (uint32_t)item->hash & mask;
-    while (slots[at] != NULL) {
+    while (slots[at].item != NULL) {
         at = (at + 1) & mask;
     }
-    slots[at] = item;
+    slots[at].item = item;
 }
 
 int table_reset(void *state)
 {
     struct state_v1 *s = state;
-    struct kv_item **slots;
+    struct slot_v1 *slots;
     int error = allocate(FIRST_SLOTS, &slots);
     if (error != 0) {
         return error;
@@ -61,8 +61,8 @@ void table_tidy(void *state)
 size_t table_find(void *state, uint64_t hash, const char *key, uint32_t key_bytes)
 {
     const struct state_v1 *s = state;
-    for (uint32_t at = (uint32_t)hash & s->mask; s->slots[at] != NULL; at = (at + 1) & s->mask) {
-        const struct kv_item *item = s->slots[at];
+    for (uint32_t at = (uint32_t)hash & s->mask; s->slots[at].item != NULL; at = (at + 1) & s->mask) {
+        const struct kv_item *item = s->slots[at].item;
         if (item->hash == hash && item->key_bytes == key_bytes &&
             memcmp(item->bytes, key, key_bytes) == 0) {
             return at;
@@ -73,14 +73,14 @@ size_t table_find(void *state, uint64_t hash, const char *key, uint32_t key_byte
 
 struct kv_item **table_at(void *state, size_t place)
 {
-    return &((struct state_v1 *)state)->slots[place];
+    return &((struct state_v1 *)state)->slots[place].item;
 }
 
 int table_reserve(void *state, bool timed)
 {
     struct state_v1 *s = state;
-    struct kv_item **slots;
-    uint32_t count = s->mask + 1;
+    struct slot_v1 *slots;
+    size_t count = (size_t)s->mask + 1;
     (void)timed; /* nobody keeps times */
     if (s->core.items + 1 <= count / 4 * 3) {
         return 0;
@@ -89,14 +89,14 @@ int table_reserve(void *state, bool timed)
     if (error != 0) {
         return error;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (s->slots[i] != NULL) {
-            put(slots, count * 2 - 1, s->slots[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (s->slots[i].item != NULL) {
+            put(slots, (uint32_t)(count * 2 - 1), s->slots[i].item);
         }
     }
     (void)ant_ica_free(s->slots);
     s->slots = slots;
-    s->mask = count * 2 - 1;
+    s->mask = (uint32_t)(count * 2 - 1);
     return 0;
 }
 
@@ -111,14 +111,14 @@ void table_remove(void *state, size_t place)
 {
     struct state_v1 *s = state;
     uint32_t gap = (uint32_t)place;
-    for (uint32_t at = (gap + 1) & s->mask; s->slots[at] != NULL; at = (at + 1) & s->mask) {
-        uint32_t home = (uint32_t)s->slots[at]->hash & s->mask;
+    for (uint32_t at = (gap + 1) & s->mask; s->slots[at].item != NULL; at = (at + 1) & s->mask) {
+        uint32_t home = (uint32_t)s->slots[at].item->hash & s->mask;
         if (((at - home) & s->mask) >= ((at - gap) & s->mask)) {
             s->slots[gap] = s->slots[at];
             gap = at;
         }
     }
-    s->slots[gap] = NULL;
+    s->slots[gap].item = NULL;
 }
 
 void table_expires(void *state, const struct kv_item *item)
@@ -137,7 +137,7 @@ size_t table_look(void *state, uint64_t now_ms, size_t *steps)
     struct state_v1 *s = state;
     for (; *steps > 0; (*steps)--, s->cursor++) {
         s->cursor &= s->mask;
-        const struct kv_item *item = s->slots[s->cursor];
+        const struct kv_item *item = s->slots[s->cursor].item;
         if (item != NULL && item->expire_ms != 0 && item->expire_ms <= now_ms) {
             return s->cursor;
         }

@@ -14,7 +14,7 @@ struct store_core *table_core(void *state)
     return &((struct state_v2 *)state)->core;
 }
 
-static int allocate(uint32_t count, struct slot_v2 **slots)
+static int allocate(size_t count, struct slot_v2 **slots)
 {
     void *area;
     int error = ant_ica_alloc(kvd_pages(count * sizeof **slots), &area);
@@ -170,7 +170,7 @@ int table_reserve(void *state, bool timed)
 {
     struct state_v2 *s = state;
     struct slot_v2 *slots;
-    uint32_t count = s->mask + 1;
+    size_t count = (size_t)s->mask + 1;
     int error = timed ? reserve_expiry(s) : 0;
     if (error != 0 || s->core.items + 1 <= count / 4 * 3) {
         return error;
@@ -179,14 +179,14 @@ int table_reserve(void *state, bool timed)
     if (error != 0) {
         return error;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (s->slots[i].item != NULL) {
-            put(slots, count * 2 - 1, s->slots[i]);
+            put(slots, (uint32_t)(count * 2 - 1), s->slots[i]);
         }
     }
     (void)ant_ica_free(s->slots);
     s->slots = slots;
-    s->mask = count * 2 - 1;
+    s->mask = (uint32_t)(count * 2 - 1);
     return 0;
 }
 
