@@ -153,6 +153,37 @@ nobody_notices_swaps() {
     say "$swaps swaps, longest blackout $(longest no) us; $((swaps / 5)) rolled back, longest $(longest yes) us"
 }
 
+# Nobody asks for them: the timer finds them, and passes through swaps.
+what_expires_goes_by_itself() {
+    local version n
+    start --journal "$scratch/expiry"
+    for version in v1 v2 v1; do
+        for n in 1 2 3; do
+            cli SET "key$n" x PX 50 >/dev/null
+        done
+        swap $version || fail "version $version is refused"
+        until [ "$(cli DBSIZE)" = 0 ]; do :; done
+        cli SET "key$version" x PX 50 >/dev/null
+        until [ "$(cli DBSIZE)" = 0 ]; do :; done
+    done
+    [ "$(info expired_keys)" = 12 ] || fail "$(info expired_keys) keys have expired, not 12"
+    stop
+}
+
+a_damaged_record_is_not_replayed() {
+    start --journal "$scratch/damaged"
+    cli SET before x >/dev/null
+    cli FLUSHALL >/dev/null
+    cli SET one 1 >/dev/null
+    cli SET two 2 >/dev/null
+    stop
+    printf 'X' | dd of="$scratch/damaged" bs=1 seek=$(($(stat -c %s "$scratch/damaged") - 1)) conv=notrunc status=none
+    start --journal "$scratch/damaged"
+    [ "$(cli MGET before one two | tr '\n' ,)" = ,1,, ] || fail "what was replayed is not what was written: $(cli MGET before one two)"
+    [ "$(cli DBSIZE)" = 1 ] || fail "there are other keys than those"
+    stop
+}
+
 # Goes on with that server.
 what_was_answered_is_there_after_a_crash() {
     "$clients/kvd_check" --port "$port" --operations 1000000000 --killed --seed 3 --save "$scratch/model3" >"$scratch/killed.log" 2>/dev/null &
@@ -258,6 +289,8 @@ bad_input_hurts_nobody
 redis_cli_is_answered_as_redis_answers
 nobody_notices_swaps
 what_was_answered_is_there_after_a_crash
+what_expires_goes_by_itself
+a_damaged_record_is_not_replayed
 no_change_is_kept_from_the_journal_unnoticed
 [ "$mode" != full ] || table
 say "all is well, in $((SECONDS - begin)) s"
