@@ -108,6 +108,12 @@ static bool take(struct network *network, struct batch *batch, struct connection
             break;
         }
         if (scan->argc > 0) {
+            if (is_word(data, scan->spans[0], "post") || is_word(data, scan->spans[0], "host:")) {
+                /* A browser, sent here by somebody else's page: what it sends further on might be commands. */
+                connection->last_words = "Protocol error: this is no web server";
+                connection->closing = true;
+                return true;
+            }
             if (is_word(data, scan->spans[0], "kvd.swap")) {
                 if (!swap(network, connection, data)) {
                     return true; /* again, when what is out is back */

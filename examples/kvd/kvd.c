@@ -108,6 +108,21 @@ static int boot(const struct options *options)
     return ant_boot(&config);
 }
 
+static int watch_store(void)
+{
+    struct ant_request *rq;
+    int error = ant_request_new(FN_OPERATOR, &rq);
+    if (error == 0) {
+        rq->operation = OPERATOR_WATCH;
+        error = ant_call(rq, ANT_FOREVER);
+        if (error == 0) {
+            error = rq->status;
+        }
+        (void)ant_request_free(rq);
+    }
+    return error;
+}
+
 static int start_servers(const struct options *options)
 {
     const struct ant_server_options journal_options = {.priority = PRIORITY_JOURNAL};
@@ -120,11 +135,13 @@ static int start_servers(const struct options *options)
         return -1;
     }
     operator_init(options);
-    return operator_first() != 0 ||
-                   failed("the operator does not start",
-                          ant_serve(FN_OPERATOR, &operator_program, &operator_options, NULL))
-               ? -1
-               : 0;
+    if (operator_first() != 0 ||
+        failed("the operator does not start",
+               ant_serve(FN_OPERATOR, &operator_program, &operator_options, NULL)) ||
+        failed("the operator does not watch the store", watch_store())) {
+        return -1;
+    }
+    return 0;
 }
 
 /* Serves until a signal ends it. */

@@ -1,4 +1,7 @@
-/* The operator: loads versions of the store, and has the one that serves replaced. */
+/*
+ * The operator: loads versions of the store, and has the one that serves replaced; also when it has died. The successor of the dead does not get its
+ * state, which may be damaged, but the journal.
+ */
 #include "kvd.h"
 
 #include <ctype.h>
@@ -8,8 +11,14 @@
 
 enum { PRIORITY_STORE = 20, PATH_BYTES = 4096 };
 
+/* One that dies sooner after another has died is not replaced by the same again: clients wait for KVD.SWAP. */
+static const uint64_t restart_every_ns = ANT_NS_PER_S;
+
 static const struct options *options;
 static char path_now[PATH_BYTES]; /* of the store that serves */
+static bool filled;               /* it has what is in the journal */
+static bool watched;              /* a monitor is out */
+static uint64_t restarted_ns;     /* when the last one that died was replaced; 0: none */
 
 /* Where a version is. A name is that of a file in the directory; anything else is a path, if that is allowed. */
 static int find(const char *what, char *path, char *text, size_t text_bytes)
@@ -57,6 +66,19 @@ static int fill(void)
         error = rq->status;
     }
     (void)ant_request_free(rq);
+    filled = error == 0;
+    return error;
+}
+
+/* From now on deaths are told. */
+static int watch(void)
+{
+    struct ant_request *rq;
+    int error = watched ? 0 : ant_request_new(FN_STORE, &rq);
+    if (!watched && error == 0) {
+        error = ant_monitor(rq, FN_STORE);
+        watched = error == 0;
+    }
     return error;
 }
 
@@ -136,13 +158,14 @@ static int swap(struct kvd_swap *swap)
         return error;
     }
     memcpy(path_now, path, sizeof path_now);
-    if (report.restarted) {
+    if (report.restarted || !filled) {
         error = fill();
-        if (error != 0) {
-            snprintf(swap->text, sizeof swap->text,
-                     "restarted, but the journal is not replayed: %s", ant_strerror(error));
-        }
     }
+    if (error != 0) {
+        snprintf(swap->text, sizeof swap->text, "restarted, but the journal is not replayed: %s",
+                 ant_strerror(error));
+    }
+    (void)watch(); /* should it fail, the next death is not mended by itself */
     return error;
 }
 
@@ -156,13 +179,54 @@ static void clean(char *text)
     }
 }
 
+/* --- Deaths ------------------------------------------------------------------------------------------------------------- */
+
+/* Returns false if it is left dead. */
+static bool restart(void)
+{
+    struct kvd_swap again = {.what = ""};
+    uint64_t now_ns = ant_now();
+    if (restarted_ns != 0 && now_ns - restarted_ns < restart_every_ns) {
+        fprintf(stderr, "kvd: the store has died again: its clients wait for KVD.SWAP\n");
+        return false;
+    }
+    restarted_ns = now_ns;
+    int error = swap(&again);
+    fprintf(stderr, "kvd: the store has died: %s\n", again.text);
+    return error == 0;
+}
+
+/* The monitor is back: something has become of the store. Somebody may have replaced the dead before. Lent again, it would tell of the same dead at once. */
+static void result(struct ant_server *self, struct ant_request *rq)
+{
+    const struct ant_monitor_report *report = (const void *)rq->payload;
+    struct ant_process_info info;
+    bool died = rq->error == 0 && report->change == ANT_CHANGE_DIED &&
+                ant_process_info(report->pid, &info) == 0 && info.dead;
+    (void)self;
+    (void)ant_request_free(rq);
+    watched = false;
+    if (!died || restart()) {
+        (void)watch();
+    }
+}
+
+/* --- The server --------------------------------------------------------------------------------------------------------- */
+
 static void request(struct ant_server *self, struct ant_request *rq)
 {
     int status = -EINVAL;
     (void)self;
-    if (rq->operation == OPERATOR_SWAP) {
+    switch (rq->operation) {
+    case OPERATOR_SWAP:
         status = swap(kvd_swap(rq));
         clean(kvd_swap(rq)->text);
+        break;
+    case OPERATOR_WATCH:
+        status = watch();
+        break;
+    default:
+        break;
     }
     (void)ant_reply(rq, status);
 }
@@ -172,4 +236,5 @@ const struct ant_program operator_program = {
     .version = 1,
     .name = "operator",
     .request = request,
+    .result = result,
 };

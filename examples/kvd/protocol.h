@@ -131,10 +131,15 @@ struct kvd_records {
     char records[];
 };
 
-/* --- network → operator: a swap ---------------------------------------------------------------------------------------- */
+/* --- network, kvd.c → operator: a swap ---------------------------------------------------------------------------------------- */
 
+/*
+ * OPERATOR_SWAP   payload: struct kvd_swap.
+ * OPERATOR_WATCH  from now on it replaces a store that dies. (A server may not monitor before it serves.)
+ */
 enum operator_operation {
     OPERATOR_SWAP = 1,
+    OPERATOR_WATCH,
 };
 
 /* In the payload. Status: 0, or a negative errno value; `text` says which and why. */

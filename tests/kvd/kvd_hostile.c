@@ -135,6 +135,7 @@ static void no_resp_is_refused_and_closed(void)
         {"*1\r\n$4\r\nPINGxx\r\n", "expected CRLF"},
         {"*32769\r\n", "invalid multibulk length"},
         {"SET \"a\" b\r\n", "quotes"},
+        {"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nFLUSHALL\r\n", "no web server"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         begin(cases[i].text);

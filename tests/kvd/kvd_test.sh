@@ -36,7 +36,7 @@ trap cleanup EXIT
 say() { echo "kvd_test: $*" >&2; }
 fail() {
     say "FAILED: $*"
-    [ ! -s "$scratch/kvd.err" ] || sed 's/^/    /' "$scratch/kvd.err" >&2
+    [ ! -s "$scratch/kvd.err" ] || tail -n 20 "$scratch/kvd.err" | sed 's/^/    /' >&2
     exit 1
 }
 
@@ -151,6 +151,23 @@ nobody_notices_swaps() {
     kill -HUP "$pid" # the same file again
     until [ "$(info generation)" = $((generation + 1)) ]; do :; done
     say "$swaps swaps, longest blackout $(longest no) us; $((swaps / 5)) rolled back, longest $(longest yes) us"
+}
+
+# The successor has what is in the journal; one that dies again at once waits for whoever knows better.
+a_store_that_dies_is_replaced() {
+    start --journal "$scratch/dying" --swap-paths
+    cli SET key 1 >/dev/null
+    swap "$clients/kv_store_fragile.so" || fail "a path is refused: $(tail -1 "$scratch/swaps.log")"
+    cli INCR key >/dev/null
+    [[ $(cli DIE) == "ERR the store has died before it answered"* ]] || fail "who killed the store is not told"
+    [ "$(cli INCR key)" = 3 ] || fail "the successor has not what the journal has"
+    [[ $(cli DIE) == "ERR the store has died before it answered"* ]] || fail "who killed the store again is not told"
+    cli INCR key >"$scratch/waiting" &
+    local waiting=$!
+    swap v2 || fail "a store that is dead is not replaced: $(tail -1 "$scratch/swaps.log")"
+    wait $waiting
+    [ "$(cat "$scratch/waiting")" = 4 ] || fail "who waited for a store is not answered: $(cat "$scratch/waiting")"
+    stop
 }
 
 # Nobody asks for them: the timer finds them, and passes through swaps.
@@ -289,6 +306,7 @@ bad_input_hurts_nobody
 redis_cli_is_answered_as_redis_answers
 nobody_notices_swaps
 what_was_answered_is_there_after_a_crash
+a_store_that_dies_is_replaced
 what_expires_goes_by_itself
 a_damaged_record_is_not_replayed
 no_change_is_kept_from_the_journal_unnoticed

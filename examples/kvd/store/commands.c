@@ -342,8 +342,6 @@ void command_execute(struct execution *e, const struct command_index *index)
         reply_text(e, "-ERR wrong number of arguments for '");
         reply_text(e, command->name);
         reply_text(e, "' command\r\n");
-    } else if (e->core->loading) {
-        reply_text(e, "-LOADING the journal is being replayed\r\n");
     } else if (command->writes && e->batch->journal_failing) {
         reply_text(e, "-MISCONF not done: the journal's file cannot be written\r\n");
     } else {

@@ -245,7 +245,11 @@ void store_request(struct ant_server *self, struct ant_request *rq)
     table_tidy(state);
     switch (rq->operation) {
     case STORE_BATCH:
-        batch_request(self, rq);
+        if (core->loading) {
+            core->waiting = rq; /* the network has one out at a time */
+        } else {
+            batch_request(self, rq);
+        }
         return;
     case STORE_LOAD:
         if (core->loading) {
@@ -255,6 +259,11 @@ void store_request(struct ant_server *self, struct ant_request *rq)
     case STORE_LOADED:
         core->loading = false;
         look_later(state, store_now_ms());
+        if (core->waiting != NULL) {
+            struct ant_request *waiting = core->waiting;
+            core->waiting = NULL;
+            batch_request(self, waiting);
+        }
         status = 0;
         break;
     default:

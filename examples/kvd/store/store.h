@@ -45,7 +45,8 @@ struct store_core {
     uint64_t timed;   /* items that expire */
     uint64_t look_ms; /* when the timer is set to look for those that have; 0: it is not */
     uint64_t commands, hits, misses, expired;
-    bool loading; /* the journal is not yet replayed: nothing else is answered */
+    bool loading;                /* the journal is not yet replayed: nothing else is answered, */
+    struct ant_request *waiting; /* ... but this batch when it is; NULL: there is none */
 };
 
 /* --- Layouts ----------------------------------------------------------------------------------------------------------- */
