@@ -8,9 +8,8 @@
 
 #include <errno.h>
 
-/* With messages all the time, descriptors are looked at after so many of them, or such a time; when one was ready, after each. */
-#define LOOK_EVERY 16u
-#define LOOK_NS (100 * ANT_NS_PER_US)
+/* With messages all the time, descriptors are looked at so often only; when one was ready, after each message. */
+#define LOOK_NS (50 * ANT_NS_PER_US)
 
 /* ---- waiting ---- */
 
@@ -32,10 +31,9 @@ static bool call_timer(struct antk_body *self)
 static bool is_time_to_look(struct antk_body *self, struct antk_loop *loop)
 {
     uint64_t now_ns = antk_now(self->machine);
-    if (!loop->ready && loop->messages < LOOK_EVERY && now_ns - loop->looked_ns < LOOK_NS)
+    if (!loop->ready && now_ns - loop->looked_ns < LOOK_NS)
         return false;
     loop->looked_ns = now_ns;
-    loop->messages = 0;
     return true;
 }
 
@@ -102,7 +100,6 @@ ANTK_WHOLE void antk_loop_receive(struct antk_body *self, struct antk_loop *loop
         if (!called)
             wait_for_event(self, loop, &wait, idle);
     }
-    loop->messages++;
 }
 
 /* ---- whose they are ---- */

@@ -11,9 +11,8 @@
 
 /* How far one server's loop is; its thread's own. */
 struct antk_loop {
-    uint64_t looked_ns; /* when descriptors were looked at last ... */
-    uint32_t messages;  /* ... and how many since */
-    bool ready;         /* the last look found one, or the wait ended for one: look again soon */
+    uint64_t looked_ns; /* when descriptors were looked at last */
+    bool ready;         /* that look found one, or the wait ended for one: look again soon */
 };
 
 /* The next message. Calls `ready` and `timer` meanwhile. */

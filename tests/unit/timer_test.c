@@ -443,6 +443,23 @@ static void a_swap_waits_for_the_end_of_a_callback(void **state)
     assert_int_equal(seen.call[1].version, on_virtual() ? 2u : seen.call[1].version);
 }
 
+/* Both are there when the request is through. The requester is above the test, so the notice is there when that goes on; on ordinary threads it may be. */
+static void a_notice_comes_before_what_is_due(void **state)
+{
+    (void)state;
+    ant_pid requester = puppet_create("requester", FIXTURE_PRIORITY + 5);
+    hold();
+    assert_ok(puppet_timer_set(1, 0, 0));
+    puppet_begin_swap(requester, FN, &two, NULL, NULL);
+    puppet_release(pid);
+    assert_ok(puppet_end(requester));
+    await_calls(1);
+    if (on_virtual() || on_fifo())
+        assert_int_equal(seen.call[0].version, 2);
+    assert_ptr_equal(boss_result(), obeying);
+    assert_ok(ant_request_free(obeying));
+}
+
 static void hang(struct ant_server *self, uint32_t id)
 {
     (void)self, (void)id;
@@ -773,6 +790,7 @@ int main(void)
         timer_test(many_timers_are_what_they_were_set_to),
         timer_test(a_call_is_refused_with_a_reason),
         timer_test(a_swap_waits_for_the_end_of_a_callback),
+        timer_test(a_notice_comes_before_what_is_due),
         timer_test(a_watchdog_watches_callbacks),
         timer_test(what_expired_while_nobody_served_is_told_by_the_new_server),
         timer_test(what_a_new_server_changes_is_its_own),
