@@ -660,13 +660,29 @@ static void a_trusted_death_leaves_descriptors_to_the_successor(void **state)
 static _Atomic unsigned long taken, wrong, asked, sent, called;
 static _Atomic bool enough;
 
+/* Whichever thread a callback runs on, no other one runs meanwhile. */
+static _Atomic bool busy;
+
+static void begin_callback(void)
+{
+    expect(!atomic_exchange(&busy, true));
+}
+
+static void end_callback(void)
+{
+    expect_ok(ant_work(US(5)));
+    atomic_store(&busy, false);
+}
+
 /* Bytes count up; one that was lost or doubled is out of step. In turn with requests, and with swaps in between. */
 static void count_byte(struct ant_server *self, int fd, uint32_t events, uint64_t cookie)
 {
     unsigned char byte;
     (void)self, (void)events, (void)cookie;
+    begin_callback();
     if (read(fd, &byte, 1) == 1 && byte != (unsigned char)(atomic_fetch_add(&taken, 1) % 251))
         atomic_fetch_add(&wrong, 1);
+    end_callback();
 }
 
 static int start_counting(struct ant_server *self)
@@ -679,8 +695,10 @@ static int start_counting(struct ant_server *self)
 static void count_request(struct ant_server *self, struct ant_request *rq)
 {
     (void)self;
+    begin_callback();
     atomic_fetch_add(&asked, 1);
     expect_ok(ant_reply(rq, 0));
+    end_callback();
 }
 
 static const struct ant_program counter = {.abi = ANT_ABI,
