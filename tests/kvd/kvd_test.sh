@@ -153,6 +153,21 @@ nobody_notices_swaps() {
     say "$swaps swaps, longest blackout $(longest no) us; $((swaps / 5)) rolled back, longest $(longest yes) us"
 }
 
+# What the transformers leave behind is freed even if nobody asks for anything.
+an_idle_store_is_swapped_as_often() {
+    local n before
+    start
+    cli SET key x EX 100 >/dev/null
+    swap v2 && swap v1 || fail "a version is refused: $(tail -1 "$scratch/swaps.log")"
+    before=$(info used_memory)
+    for ((n = 0; n < 50; n++)); do
+        printf 'KVD.SWAP v2\nKVD.SWAP v1\n'
+    done | cli >"$scratch/idle.log"
+    [ "$(grep -c '^version' "$scratch/idle.log")" = 100 ] || fail "not all were swapped: $(grep -v '^version' "$scratch/idle.log")"
+    [ "$(info used_memory)" = "$before" ] || fail "$before bytes were used before a hundred swaps, $(info used_memory) are now"
+    stop
+}
+
 # The successor has what is in the journal; one that dies again at once waits for whoever knows better.
 a_store_that_dies_is_replaced() {
     # Who dies frees nothing of what it had from malloc: not a leak that LeakSanitizer shall tell of.
@@ -307,6 +322,7 @@ bad_input_hurts_nobody
 redis_cli_is_answered_as_redis_answers
 nobody_notices_swaps
 what_was_answered_is_there_after_a_crash
+an_idle_store_is_swapped_as_often
 a_store_that_dies_is_replaced
 what_expires_goes_by_itself
 a_damaged_record_is_not_replayed

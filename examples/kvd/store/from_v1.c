@@ -23,7 +23,7 @@ int store_v2_from_v1(struct ant_server *self, const void *old_state, size_t old_
     (void)self;
     (void)old_bytes;
     if (old->spare.count + 1 > SPARE_AREAS) {
-        return -EAGAIN; /* swapped again and again with not one callback between */
+        return -EAGAIN; /* swapped again and again, so soon that not one callback has come between */
     }
     int error = ant_ica_alloc(kvd_pages(sizeof *state), &area);
     if (error == 0) {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { LOOK_TIMER = 1, REPLY_LEAST_ROOM = 1024, REMOVED_PAGES = 16, RETRY_MS = 100 };
+enum { LOOK_TIMER = 1, TIDY_TIMER, REPLY_LEAST_ROOM = 1024, REMOVED_PAGES = 16, RETRY_MS = 100 };
 
 static const size_t removed_bytes = (size_t)REMOVED_PAGES * ANT_PAGE_BYTES;
 
@@ -24,12 +24,15 @@ void store_dispose(struct ant_server *self)
     free(self->context);
 }
 
-/* After a swap everything is there: the state as it was, or transformed; and the timer. Also after a death there is nothing: the journal is replayed. */
+/*
+ * After a swap everything is there: the state as it was, or transformed; and the timer. What a transformer has left behind is freed by the first callback: a timer sees to it that
+ * there is one, even if nobody asks for anything. After a death there is nothing: the journal is replayed.
+ */
 int store_start(struct ant_server *self)
 {
     void *state;
     if (self->reason == ANT_START_SWAP) {
-        return 0;
+        return table_is_tidy(self->state) ? 0 : ant_timer_set(TIDY_TIMER, ant_now(), 0);
     }
     int error = ant_ica_alloc(kvd_pages(table_state_bytes), &state);
     if (error != 0) {
@@ -130,9 +133,11 @@ void store_timer(struct ant_server *self, uint32_t id, uint64_t expirations)
     struct store_core *core = table_core(state);
     uint64_t now_ms = store_now_ms();
     (void)self;
-    (void)id;
     (void)expirations;
     table_tidy(state);
+    if (id != LOOK_TIMER) {
+        return;
+    }
     core->look_ms = 0;
     if (core->loading) {
         return;

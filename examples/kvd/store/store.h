@@ -110,7 +110,10 @@ struct store_core *table_core(void *state);
 /* Makes an empty index, in a state whose core is set up. Frees the one that was there. An error: it is as it was. */
 int table_reset(void *state);
 
-/* Frees what has been left behind. */
+/* Has something been left behind? Reads only. */
+bool table_is_tidy(const void *state);
+
+/* Frees that. */
 void table_tidy(void *state);
 
 /* Where a key's item is; TABLE_NONE: nowhere. */

@@ -13,7 +13,7 @@ static int from_v2(struct ant_server *self, const void *old_state, size_t old_by
     (void)self;
     (void)old_bytes;
     if (old->spare.count + 2 > SPARE_AREAS) {
-        return -EAGAIN; /* swapped again and again with not one callback between */
+        return -EAGAIN; /* swapped again and again, so soon that not one callback has come between */
     }
     int error = ant_ica_alloc(kvd_pages(sizeof *state), &area);
     if (error == 0) {

@@ -51,6 +51,11 @@ int table_reset(void *state)
     return 0;
 }
 
+bool table_is_tidy(const void *state)
+{
+    return ((const struct state_v2 *)state)->spare.count == 0;
+}
+
 void table_tidy(void *state)
 {
     struct state_v2 *s = state;
