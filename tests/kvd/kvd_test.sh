@@ -178,11 +178,13 @@ a_store_that_dies_is_replaced() {
     [[ $(cli DIE) == "ERR the store has died before it answered"* ]] || fail "who killed the store is not told"
     [ "$(cli INCR key)" = 3 ] || fail "the successor has not what the journal has"
     [[ $(cli DIE) == "ERR the store has died before it answered"* ]] || fail "who killed the store again is not told"
-    cli INCR key >"$scratch/waiting" &
-    local waiting=$!
+    local answer waiting
+    exec {waiting}<>"/dev/tcp/127.0.0.1/$port"
+    printf 'INCR key\r\n' >&"$waiting" # is there before the swap is asked for
     swap v2 || fail "a store that is dead is not replaced: $(tail -1 "$scratch/swaps.log")"
-    wait $waiting
-    [ "$(cat "$scratch/waiting")" = 4 ] || fail "who waited for a store is not answered: $(cat "$scratch/waiting")"
+    read -r -t 30 answer <&"$waiting" || true
+    [ "$answer" = $':4\r' ] || fail "who waited for a store is answered: $answer"
+    exec {waiting}>&-
     stop
 }
 
