@@ -35,6 +35,9 @@ so=$prefix/$libdir/libant.so.0
 objdump -p "$so" | grep -q 'SONAME *libant\.so\.0$' || fail "the SONAME is not libant.so.0"
 others=$(nm -D --defined-only "$so" | awk '$3 !~ /^ant_[a-z0-9_]+@@LIBANT_0$/ && $3 !~ /^LIBANT_0/ { print $3 }')
 [ -z "$others" ] || fail "libant.so shows more than ant_*: $others"
+for call in $(sed -n 's/^ANT_API .*[ *]\(ant_[a-z0-9_]*\)(.*/\1/p' "$prefix"/include/ant/*.h); do
+    nm -D --defined-only "$so" | grep -q " T $call@@" || fail "libant.so does not show $call"
+done
 
 # The moved prefix shows that nothing installed knows where it was built.
 mv "$prefix" "$work/moved"
