@@ -1,5 +1,5 @@
 /* Areas of processes: the ICA calls, and what the rest of the core does with areas. */
-#include "core/core.h"
+#include "core/candidate.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -177,12 +177,6 @@ static bool is_here(struct antk_endpoint *ep, uint32_t frame)
            atomic_load(&record->tag) == tag;
 }
 
-int antk_find_here(struct antk_body *self, const void *address, uint32_t *frame)
-{
-    int rc = antk_area_find(self->core->pool, &self->endpoint->window, address, frame);
-    return rc == 0 && !is_here(self->endpoint, *frame) ? -EPERM : rc;
-}
-
 /* ... and a body's own: a new server's what it has allocated, its predecessor's all the rest. Strays are asked for before, because of the order of locks; nobody becomes one now. */
 static bool is_own(struct antk_body *self, uint32_t frame)
 {
@@ -193,6 +187,16 @@ static bool is_own(struct antk_body *self, uint32_t frame)
     bool own = self->candidate ? atomic_load(&area->tag) == self->incarnation
                                : !antk_is_a_strays(ep, frame);
     return own && is_here(ep, frame);
+}
+
+/* In `prepare` a new server is shown nothing of its predecessor's, which may free it any moment. */
+int antk_find_here(struct antk_body *self, const void *address, uint32_t *frame)
+{
+    int rc = antk_area_find(self->core->pool, &self->endpoint->window, address, frame);
+    if (rc != 0)
+        return rc;
+    bool shown = antk_is_preparing(self) ? is_own(self, *frame) : is_here(self->endpoint, *frame);
+    return shown ? 0 : -EPERM;
 }
 
 /* What the dead had: their heir has received nothing yet, and nothing is in service. */

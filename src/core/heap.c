@@ -1,6 +1,8 @@
 /* Heaps: made, found again, freed, and what they are asked. Their objects are in heap_blocks.c; how all of it lies in memory, in heap.h. */
 #include "core/heap.h"
 
+#include "core/loop.h"
+
 #include <string.h>
 
 /* ---- is it one? ---- */
@@ -41,6 +43,22 @@ static int here(struct antk_body *self, const struct ant_heap *heap)
     if (!is_heap(heap))
         return -EINVAL;
     return is_sound(self->endpoint, heap, frame) ? 0 : -EBADMSG;
+}
+
+/*
+ * A new server looks at its predecessor's: as long as it has that one's lock, the swap is not rolled back, so nobody goes on and frees what is looked at. Not with one that has
+ * been given up: it leaves.
+ */
+static void hold_still(struct antk_body *self)
+{
+    if (self->candidate)
+        antk_loop_lock_inherited(self->candidate);
+}
+
+static void let_go(struct antk_body *self)
+{
+    if (self->candidate)
+        antk_unlock(&self->endpoint->lock);
 }
 
 /* ---- segments ---- */
@@ -167,13 +185,8 @@ int ant_heap_create(size_t bytes, struct ant_heap **heap)
     return 0;
 }
 
-int ant_heap_open(const void *state, struct ant_heap **heap)
+static int open_here(struct antk_body *self, const void *state, struct ant_heap **heap)
 {
-    ANTK_ENTER(self);
-    if (!self)
-        return -EPERM;
-    if (!heap)
-        return -EINVAL;
     uint32_t frame;
     int rc = antk_find_here(self, state, &frame);
     if (rc != 0)
@@ -187,6 +200,19 @@ int ant_heap_open(const void *state, struct ant_heap **heap)
         return -EBADMSG;
     *heap = found;
     return 0;
+}
+
+int ant_heap_open(const void *state, struct ant_heap **heap)
+{
+    ANTK_ENTER(self);
+    if (!self)
+        return -EPERM;
+    if (!heap)
+        return -EINVAL;
+    hold_still(self);
+    int rc = open_here(self, state, heap);
+    let_go(self);
+    return rc;
 }
 
 int ant_heap_destroy(struct ant_heap *heap)
@@ -264,13 +290,8 @@ static int longest_free(const struct ant_heap *heap, uint32_t *units)
     return antk_link_ok(link) && before ? 0 : -EBADMSG;
 }
 
-int ant_heap_info(const struct ant_heap *heap, struct ant_heap_info *info)
+static int tell(struct antk_body *self, const struct ant_heap *heap, struct ant_heap_info *info)
 {
-    ANTK_ENTER(self);
-    if (!self)
-        return -EPERM;
-    if (!info)
-        return -EINVAL;
     int rc = here(self, heap);
     uint32_t longest;
     if (rc == 0)
@@ -286,15 +307,30 @@ int ant_heap_info(const struct ant_heap *heap, struct ant_heap_info *info)
     return 0;
 }
 
+int ant_heap_info(const struct ant_heap *heap, struct ant_heap_info *info)
+{
+    ANTK_ENTER(self);
+    if (!self)
+        return -EPERM;
+    if (!info)
+        return -EINVAL;
+    hold_still(self);
+    int rc = tell(self, heap, info);
+    let_go(self);
+    return rc;
+}
+
 int ant_heap_check(const struct ant_heap *heap, struct ant_heap_damage *damage)
 {
     ANTK_ENTER(self);
     if (!self)
         return -EPERM;
+    hold_still(self);
     int rc = here(self, heap);
     if (rc == 0)
         rc = antk_heap_check(self, (struct ant_heap *)heap, damage);
     else if (rc == -EBADMSG && damage)
         *damage = (struct ant_heap_damage){"the header of the heap does not agree with its area", heap};
+    let_go(self);
     return rc;
 }

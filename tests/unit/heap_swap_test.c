@@ -1,4 +1,4 @@
-/* ctest: machines=virtual,real movers=strict,strict-mremap,flat,copy */
+/* ctest: machines=virtual,real,other movers=strict,strict-mremap,flat,copy */
 /*
  * A heap as a server's state: it passes to the next version as it is, and goes, all of it, when a transformer has built another.
  *
@@ -17,6 +17,7 @@ enum {
     OP_DROP,    /* all but each so manieth */
     OP_COMPACT, /* and tell of everything */
     OP_LOOK,    /* at all of it */
+    OP_RENEW,   /* leaves it for another, empty one */
     OP_DIE
 };
 
@@ -153,6 +154,14 @@ static int new_book(struct ant_heap **heap)
     return ant_heap_root_set(*heap, get(*heap, sizeof(struct book)));
 }
 
+static void renew(struct ant_heap **heap)
+{
+    struct ant_heap *old = *heap;
+    expect_ok(new_book(heap));
+    expect_ok(ant_state_set(*heap));
+    expect_ok(ant_heap_destroy(old));
+}
+
 static int start(struct ant_server *self)
 {
     if (self->reason != ANT_START_FRESH)
@@ -178,6 +187,10 @@ static void request(struct ant_server *self, struct ant_request *rq)
         break;
     case OP_COMPACT:
         expect_ok(ant_heap_compact(heap, tell, NULL));
+        book = ant_heap_root(heap);
+        break;
+    case OP_RENEW:
+        renew(&heap);
         book = ant_heap_root(heap);
         break;
     case OP_DIE:
@@ -460,6 +473,47 @@ static void an_old_heap_is_not_believed(void **state)
     assert_int_equal(swap_with(overwritten), all);
 }
 
+/* ---- a swap is rolled back meanwhile ---- */
+
+/* Until it is ended there: a heap that is damaged, or not there any more, it is never shown. */
+static int look_for_ever(struct ant_server *self)
+{
+    struct ant_heap *heap = NULL;
+    struct ant_heap_info info;
+    expect_ok(ant_heap_open(self->state, &heap));
+    for (;;) {
+        if (expect_ok(ant_heap_check(heap, NULL)) != 0 || expect_ok(ant_heap_info(heap, &info)) != 0)
+            return -EIO;
+        atomic_fetch_add(&plan.reading, 1);
+    }
+}
+
+static int swap_in_vain(void *arg)
+{
+    (void)arg;
+    expect_error(ant_swap(FN, &again, NULL, NULL), ECANCELED);
+    return 0;
+}
+
+static void who_looks_at_the_old_heap_does_so_before_the_old_server_goes_on(void **state)
+{
+    (void)state;
+    if (on_virtual())
+        skip();
+    assert_ok(ant_priority_set(server, FIXTURE_PRIORITY - 1)); /* as below */
+    plan.hook = look_for_ever;
+    for (int round = 0; round < 10; round++) {
+        ask(OP_ADD, 800);
+        atomic_store(&plan.reading, 0);
+        ant_pid swapper = spawn("swapper", 0, swap_in_vain, NULL);
+        assert_soon(atomic_load(&plan.reading) > 0);
+        assert_ok(ant_swap_cancel(FN));
+        ask(OP_RENEW, 0);
+        assert_int_equal(join(swapper), 0);
+    }
+    assert_book(1, 0, 0);
+}
+
 /* ---- abandoned readers ---- */
 
 /* Reads the whole of the old heap over and over, until it is let go. */
@@ -509,6 +563,7 @@ int main(void)
         book_test(a_failed_transformer_leaves_the_old_heap),
         book_test(the_heap_of_the_dead_is_whole),
         cmocka_unit_test_setup_teardown(an_old_heap_is_not_believed, fixture_no_core, fixture_no_core),
+        book_test(who_looks_at_the_old_heap_does_so_before_the_old_server_goes_on),
         book_test(an_abandoned_transformer_may_go_on_reading_the_heap),
     };
     return cmocka_run_group_tests_name("heap_swap", tests, NULL, NULL);

@@ -87,13 +87,13 @@ static void the_old_server_serves_while_the_new_one_prepares(void **state)
     assert_adds_up(&report);
 }
 
-static int nothing_of_the_predecessor(void *arg)
+static int nothing_of_the_predecessor(void *old_state)
 {
-    (void)arg;
     size_t count = 77;
     void *area;
     struct ant_request *rq;
     struct ant_message message;
+    struct ant_ica_info info;
     for (int kind = ANT_IN_SERVICE; kind <= ANT_ANSWERED; kind++) {
         struct ant_pending item;
         expect_ok(ant_pending((enum ant_pending_kind)kind, &item, 1, &count));
@@ -101,6 +101,7 @@ static int nothing_of_the_predecessor(void *arg)
     }
     expect_ok(ant_ica_list(NULL, 0, &count));
     expect(count == 1); /* what it talks to the boss with */
+    expect_error(ant_ica_info(old_state, &info), EPERM);
     expect_ok(ant_ica_alloc(2, &area));
     expect_error(ant_state_set(area), EPERM);
     expect_error(ant_state_set(NULL), EPERM);
@@ -115,6 +116,7 @@ static int nothing_of_the_predecessor(void *arg)
     expect(count == 1);
     expect_ok(ant_cancel(rq));
     expect_ok(ant_request_free(rq));
+    expect_ok(ant_ica_info(area, &info));
     expect_ok(ant_ica_free(area));
     expect_ok(ant_function_add(FN_EXTRA));
     return 0;
@@ -126,10 +128,14 @@ static void it_is_shown_nothing_of_its_predecessor(void **state)
     struct ant_swap_report report;
     ant_pid driver = puppet_create("driver", 0), found;
     assert_ok(puppet_function_add(driver, FN_DRIVER));
+    send_op(OP_OBEY, 2);
+    void *old_state = puppet_state(mortal_pid);
+    puppet_release(mortal_pid);
+    assert_ok(ant_request_free(boss_result()));
     struct ant_request *kept = send_op(OP_ERRAND, 1);
     struct ant_request *errand = puppet_take_request(driver);
     begin_obeying(&report);
-    assert_ok(puppet_do(mortal_pid, nothing_of_the_predecessor, NULL));
+    assert_ok(puppet_do(mortal_pid, nothing_of_the_predecessor, old_state));
     assert_error(ant_lookup(FN_EXTRA, &found), ESRCH); /* reserved */
     assert_ok(puppet_reply(driver, errand, 0));
     end_obeying();
