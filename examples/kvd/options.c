@@ -1,6 +1,8 @@
 /* The command line, by argp. */
 #include "options.h"
 
+#include "option.h"
+
 #include <argp.h>
 #include <arpa/inet.h>
 #include <errno.h>
@@ -80,37 +82,13 @@ static const char *const mover_names[] = {
     NULL,
 };
 
-static uint64_t number(struct argp_state *state, const char *option, const char *text,
-                       uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < least || value > most) {
-        argp_error(state, "%s: '%s' is no number from %llu to %llu", option, text,
-                   (unsigned long long)least, (unsigned long long)most);
-    }
-    return value;
-}
-
-static int choice(struct argp_state *state, const char *option, const char *text, const char *const *names)
-{
-    for (int i = 0; names[i] != NULL; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            return i;
-        }
-    }
-    argp_error(state, "%s: there is no '%s' (see --help)", option, text);
-    return 0;
-}
-
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     struct options *options = state->input;
     struct in_addr address;
     switch (key) {
     case 'p':
-        options->port = (uint16_t)number(state, "--port", text, 0, UINT16_MAX);
+        options->port = (uint16_t)option_number(state, "--port", text, 0, UINT16_MAX);
         return 0;
     case KEY_BIND:
         options->bind = text;
@@ -119,19 +97,19 @@ static error_t parse(int key, char *text, struct argp_state *state)
         }
         return 0;
     case KEY_CONNECTIONS:
-        options->max_connections = (unsigned)number(state, "--max-connections", text, 1, 65536);
+        options->max_connections = (unsigned)option_number(state, "--max-connections", text, 1, 65536);
         return 0;
     case KEY_BUFFERS:
-        options->buffer_bytes = (size_t)number(state, "--buffers", text, 0, 1 << 20) << MIB_SHIFT;
+        options->buffer_bytes = (size_t)option_number(state, "--buffers", text, 0, 1 << 20) << MIB_SHIFT;
         return 0;
     case 'j':
         options->journal = strcmp(text, "none") == 0 ? NULL : text;
         return 0;
     case KEY_FSYNC:
-        options->fsync = (enum fsync_policy)choice(state, "--fsync", text, fsync_names);
+        options->fsync = (enum fsync_policy)option_choice(state, "--fsync", text, fsync_names);
         return 0;
     case KEY_MEMORY:
-        options->memory_bytes = (size_t)number(state, "--memory", text, 64, 1 << 20) << MIB_SHIFT;
+        options->memory_bytes = (size_t)option_number(state, "--memory", text, 64, 1 << 20) << MIB_SHIFT;
         return 0;
     case KEY_DIR:
         options->directory = text;
@@ -144,13 +122,13 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_TIMEOUT:
         options->start_timeout_ns =
-            (int64_t)(number(state, "--start-timeout", text, 1, 3600000) * ANT_NS_PER_MS);
+            (int64_t)(option_number(state, "--start-timeout", text, 1, 3600000) * ANT_NS_PER_MS);
         return 0;
     case KEY_MACHINE:
-        options->machine = (enum ant_machine)choice(state, "--machine", text, machine_names);
+        options->machine = (enum ant_machine)option_choice(state, "--machine", text, machine_names);
         return 0;
     case KEY_MOVER:
-        options->mover = (enum ant_mover)choice(state, "--mover", text, mover_names);
+        options->mover = (enum ant_mover)option_choice(state, "--mover", text, mover_names);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "what is '%s'? All arguments are options", text);

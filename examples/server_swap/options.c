@@ -1,6 +1,8 @@
 /* The command line, by argp. */
 #include "options.h"
 
+#include "option.h"
+
 #include "protocol.h"
 
 #include <argp.h>
@@ -60,30 +62,6 @@ static const char *const mover_names[] = {
     NULL,
 };
 
-static uint64_t number(struct argp_state *state, const char *option, const char *text,
-                       uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < least || value > most) {
-        argp_error(state, "%s: '%s' is no number from %llu to %llu", option, text,
-                   (unsigned long long)least, (unsigned long long)most);
-    }
-    return value;
-}
-
-static int choice(struct argp_state *state, const char *option, const char *text, const char *const *names)
-{
-    for (int i = 0; names[i] != NULL; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            return i;
-        }
-    }
-    argp_error(state, "%s: there is no '%s' (see --help)", option, text);
-    return 0;
-}
-
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     struct options *options = state->input;
@@ -92,25 +70,25 @@ static error_t parse(int key, char *text, struct argp_state *state)
         options->file = text;
         return 0;
     case 'n':
-        options->swaps = (unsigned)number(state, "--swaps", text, 0, MAX_SWAPS);
+        options->swaps = (unsigned)option_number(state, "--swaps", text, 0, MAX_SWAPS);
         return 0;
     case 'c':
-        options->clients = (unsigned)number(state, "--clients", text, 1, MAX_CLIENTS);
+        options->clients = (unsigned)option_number(state, "--clients", text, 1, MAX_CLIENTS);
         return 0;
     case KEY_BLOCK:
-        options->block_bytes = number(state, "--block", text, MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
+        options->block_bytes = option_number(state, "--block", text, MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
         return 0;
     case KEY_DISK_US:
-        options->disk_us = number(state, "--disk-us", text, 0, MAX_DISK_US);
+        options->disk_us = option_number(state, "--disk-us", text, 0, MAX_DISK_US);
         return 0;
     case KEY_SEED:
-        options->seed = number(state, "--seed", text, 0, UINT64_MAX);
+        options->seed = option_number(state, "--seed", text, 0, UINT64_MAX);
         return 0;
     case KEY_MACHINE:
-        options->machine = (enum ant_machine)choice(state, "--machine", text, machine_names);
+        options->machine = (enum ant_machine)option_choice(state, "--machine", text, machine_names);
         return 0;
     case KEY_MOVER:
-        options->mover = (enum ant_mover)choice(state, "--mover", text, mover_names);
+        options->mover = (enum ant_mover)option_choice(state, "--mover", text, mover_names);
         return 0;
     case KEY_JSON:
         options->json = true;

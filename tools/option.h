@@ -1,9 +1,9 @@
 /*
- * Values of options of the programs in bench/: text that is taken as what it says to the last digit, or else ends the program by
+ * Values of options of the programs in bench/ and examples/: text that is taken as what it says to the last digit, or else ends the program by
  * argp_error, in a sentence that names the option and says what is allowed.
  */
-#ifndef BENCH_OPTION_H
-#define BENCH_OPTION_H
+#ifndef ANT_TOOLS_OPTION_H
+#define ANT_TOOLS_OPTION_H
 
 #include <argp.h>
 #include <stdint.h>
