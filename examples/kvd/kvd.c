@@ -58,7 +58,8 @@ static void limit_connections(struct options *options)
     }
 }
 
-static int listen_socket(const struct options *options, uint16_t *port)
+/* Bound, so that it is known soon whether that can be; nobody can connect before it listens. */
+static int bound_socket(const struct options *options, uint16_t *port)
 {
     static const int on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->port)};
@@ -66,7 +67,7 @@ static int listen_socket(const struct options *options, uint16_t *port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)inet_pton(AF_INET, options->bind, &address.sin_addr);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, SOMAXCONN) != 0 ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) {
         fprintf(stderr, "kvd: cannot listen on %s:%u: %s\n", options->bind, options->port,
                 strerror(errno));
@@ -151,6 +152,7 @@ static int serve(const struct options *options, struct network_start *start)
     ant_pid network;
     int status = 0;
     if (start_servers(options) != 0 ||
+        failed("cannot listen", listen(start->listen_fd, SOMAXCONN) == 0 ? 0 : -errno) ||
         failed("the network does not start",
                ant_process_create(&network_options, network_main, start, &network))) {
         return -1;
@@ -179,7 +181,7 @@ int main(int argc, char **argv)
     options_parse(&options, argc, argv);
     limit_connections(&options);
     start.signal_fd = signal_descriptor();
-    start.listen_fd = listen_socket(&options, &start.port);
+    start.listen_fd = bound_socket(&options, &start.port);
     if (start.signal_fd < 0 || start.listen_fd < 0 || failed("the core does not boot", boot(&options))) {
         return EXIT_FAILURE;
     }

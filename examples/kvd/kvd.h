@@ -11,7 +11,7 @@
 
 struct network_start {
     const struct options *options;
-    int listen_fd; /* listening, not blocking */
+    int listen_fd; /* not blocking */
     int signal_fd; /* of SIGHUP, SIGTERM and SIGINT */
     uint16_t port;
 };

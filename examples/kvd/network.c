@@ -18,6 +18,9 @@
 
 enum { EVENTS = 256, RETRY_MS = 10 };
 
+/* How long a batch that is out is waited for when kvd is to end: there may be no store that answers. */
+static const uint64_t stop_most_ns = ANT_NS_PER_S;
+
 /* --- Swaps ------------------------------------------------------------------------------------------------------------- */
 
 void network_swap(struct network *network, struct connection *connection, const char *what, size_t bytes)
@@ -155,9 +158,11 @@ static void handle(struct network *network, const struct epoll_event *event)
 static void loop(struct network *network)
 {
     static struct epoll_event events[EVENTS];
-    while (!network->stopping || network->flying != NULL) {
+    uint64_t end_ns = UINT64_MAX;
+    while (!network->stopping || (network->flying != NULL && ant_now() < end_ns)) {
         /* No memory for a batch, or no descriptor for a client: nobody will tell when there is. */
-        bool retry = (network->flying == NULL && network->first != NULL) || !network->listening;
+        bool retry = (network->flying == NULL && network->first != NULL) || !network->listening ||
+                     network->stopping;
         int count = epoll_wait(network->epoll_fd, events, EVENTS, retry ? RETRY_MS : -1);
         for (int i = 0; i < count; i++) {
             handle(network, &events[i]);
@@ -166,6 +171,9 @@ static void loop(struct network *network)
         batches_go_on(network);
         if (!network->listening) {
             listen_for_clients(network, true);
+        }
+        if (network->stopping && end_ns == UINT64_MAX) {
+            end_ns = ant_now() + stop_most_ns;
         }
     }
 }

@@ -116,6 +116,12 @@ static double us(uint64_t ns)
     return (double)ns / 1000;
 }
 
+/* Else it was refused: nothing was touched. */
+static bool has_begun(const struct ant_swap_report *report)
+{
+    return report->function != 0 && report->step > ANT_SWAP_REQUEST;
+}
+
 /* A line about a swap. */
 static void tell(char *text, size_t bytes, int error, const struct ant_swap_report *report)
 {
@@ -124,7 +130,7 @@ static void tell(char *text, size_t bytes, int error, const struct ant_swap_repo
                  "version %u replaced version %u: generation %u, blackout %.1f us, of it transformer %.1f us; prepared in %.1f us",
                  report->new_version, report->old_version, report->generation,
                  us(report->blackout_ns), us(report->transform_ns), us(report->prepare_ns));
-    } else if (report->function == 0) {
+    } else if (!has_begun(report)) {
         snprintf(text, bytes, "not swapped: %s", ant_strerror(error));
     } else {
         snprintf(text, bytes, "rolled back in step %d (%s), version %u serves on: %s; blackout %.1f us",
@@ -152,7 +158,7 @@ static int swap(struct kvd_swap *swap)
     error = ant_swap(FN_STORE, ant_loaded_program(loaded), &swap_options, &report);
     (void)ant_program_unload(loaded); /* the server holds it, if it serves */
     tell(swap->text, sizeof swap->text, error, &report);
-    swap->rolled_back = error != 0 && report.function != 0;
+    swap->rolled_back = error != 0 && has_begun(&report);
     swap->blackout_ns = report.blackout_ns;
     if (error != 0) {
         return error;

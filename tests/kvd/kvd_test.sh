@@ -184,8 +184,13 @@ a_store_that_dies_is_replaced() {
     swap v2 || fail "a store that is dead is not replaced: $(tail -1 "$scratch/swaps.log")"
     read -r -t 30 answer <&"$waiting" || true
     [ "$answer" = $':4\r' ] || fail "who waited for a store is answered: $answer"
-    exec {waiting}>&-
+    ! swap "$clients/kv_store_fragile.so" || fail "one that cannot read version 2's state serves"
+    swap v1 && swap "$clients/kv_store_fragile.so" || fail "a version is refused: $(tail -1 "$scratch/swaps.log")"
+    printf 'DIE\r\n' >&"$waiting"
+    read -r -t 30 answer <&"$waiting" || true
+    printf 'DIE\r\n' >&"$waiting" # and kvd ends, with a store that is dead, or about to be
     stop
+    exec {waiting}>&-
 }
 
 # Nobody asks for them: the timer finds them, and passes through swaps.
