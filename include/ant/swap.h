@@ -38,7 +38,7 @@ struct ant_swap_options {
     int64_t deadline_ns;   /* above 0, from the call, the time of `prepare` not counted: refused (-ETIME) if the swap's bound (bound.h) is longer; rolled back if it passes before step 8; default: none */
     bool trust_state;      /* of a server that died or hung: its state is whole, the successor is to have it, and all areas; default: they are freed */
     bool keep_old_objects; /* the object of the old program (load.h) stays loaded as long as this server lives, so its state may point there; default: the state is looked through, see -ESTALE */
-    bool force;            /* a server that does not come to its quiescent point within quiesce_timeout_ns is ended as by ant_kill, and replaced as a dead one; default: -ETIMEDOUT */
+    bool force;            /* a server that does not come to its quiescent point within quiesce_timeout_ns is ended as by ant_kill, and replaced as a dead one, unless it has not died 5 s later (its thread runs a direct call that hangs); default: -ETIMEDOUT */
 };
 
 /*
@@ -154,7 +154,7 @@ struct ant_swap_item {
  * ant_call to one of these servers is -EDEADLK at once; ant_send is served after the commit. Function ids that they add become visible together, before any of them serves.
  *
  * The time limits of each are its own, as in ant_swap: for coming to rest, from its notice; for starting, from when all were at rest. If one passes, all are rolled back; with `force` a
- * server that does not come to rest is ended instead, and replaced as a dead one. A dead server may be among them. One that waits for a dead one, which is to be replaced with it, does not
+ * server that does not come to rest is ended instead, and replaced as a dead one, as in ant_swap. A dead server may be among them. One that waits for a dead one, which is to be replaced with it, does not
  * come to rest.
  *
  * Errors, nothing touched:

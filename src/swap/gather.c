@@ -216,7 +216,7 @@ static void stop_waiting(struct antk_group *g, int error)
     if (late && (!m || m->limit_ns > antk_now(g->requester->machine)))
         return;
     if (late && antk_swap_is_ending(m))
-        m->limit_ns = ANTK_NEVER; /* it is dead, or on its way out of the core */
+        m->limit_ns = antk_deadline(g->requester->machine, ANTK_ENDING_TIMEOUT_NS);
     else
         antk_candidate_cancel(m ? &m->c : &g->members[0].c, error);
 }

@@ -140,6 +140,8 @@ void antk_swap_await_rest(struct antk_swap *s, int64_t timeout_ns);
 /* Waits until the new server has done its steps, or the swap is cancelled. */
 void antk_swap_await_enrolment(struct antk_swap *s, int64_t timeout_ns);
 
+/* One that has been ended by force leaves the core soon, but for one whose thread runs another in a direct call, which may hang: it has so long. */
+#define ANTK_ENDING_TIMEOUT_NS ((int64_t)(5 * ANT_NS_PER_S))
 /*
  * The old server has not come to rest in time: is it about to end? The swap may do that by force, in the midst of a call after that; or it has died in time, and
  * whoever ends it will come to say so.

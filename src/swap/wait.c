@@ -51,13 +51,14 @@ bool antk_swap_is_ending(struct antk_swap *s)
 
 void antk_swap_await_rest(struct antk_swap *s, int64_t timeout_ns)
 {
-    uint64_t deadline_ns = deadline_of(s, antk_now(s->c.endpoint->core->machine), timeout_ns);
+    struct antk_machine *machine = s->c.endpoint->core->machine;
+    uint64_t deadline_ns = deadline_of(s, antk_now(machine), timeout_ns);
     while (!atomic_load(&s->at_rest) && antk_candidate_fate(&s->c) == ANTK_PENDING) {
         int rc = antk_candidate_park(&s->c, deadline_ns, "a server to come to rest, process");
         if (rc == 0 || atomic_load(&s->at_rest))
             continue;
         if (rc == -ETIMEDOUT && antk_swap_is_ending(s))
-            deadline_ns = s->deadline_ns; /* it is dead, or on its way out of the core */
+            deadline_ns = deadline_of(s, antk_now(machine), ANTK_ENDING_TIMEOUT_NS);
         else
             antk_candidate_cancel(&s->c, rc);
     }

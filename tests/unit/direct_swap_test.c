@@ -240,6 +240,44 @@ static void a_client_that_is_replaced_by_force_ends_when_its_call_is_over(void *
     assert_serves(1, 1);
 }
 
+/* A member of the group, dead, is what that call waits for: only this swap could replace it. */
+static void a_client_that_does_not_end_by_force_is_waited_for_no_longer(void **state)
+{
+    (void)state;
+    if (!on_virtual())
+        skip(); /* takes seconds */
+    static const struct ant_swap_options options = {.force = true};
+    ant_pid outer = serve(FN_OTHER, &lent_one, NULL);
+    for (int members = 1; members <= 2; members++) {
+        struct ant_swap_item items[] = {{FN_OTHER, &lent_one_again, &options},
+                                        {FN_EXTRA, &mortal_one_again, NULL}};
+        struct ant_swap_report reports[2];
+        ant_pid dead = serve(FN_EXTRA, &mortal_one, NULL);
+        struct ant_request *first = send_to(FN_OTHER, OP_OBEY, 1, 0);
+        puppet_await(outer);
+        await_rest(mortal_pid);
+        begin_call(outer, FN, OP_OBEY);
+        puppet_await(mortal_pid);
+        assert_ok(ant_kill(dead));
+        assert_soon(is_dead(dead));
+        struct ant_request *in_vain = puppet_new_request(mortal_pid, FN_EXTRA);
+        puppet_begin_call(mortal_pid, in_vain, ANT_FOREVER);
+        uint64_t begin_ns = ant_now();
+        assert_error(ant_swap_many(items, (size_t)members, reports), ETIMEDOUT);
+        assert_int_equal(reports[0].error, -ETIMEDOUT);
+        assert_true(ant_now() - begin_ns == 10 * ANT_NS_PER_S);
+        assert_ok(ant_swap(FN_EXTRA, &mortal_one_again, NULL, NULL));
+        assert_int_equal(puppet_end(mortal_pid), 0);
+        assert_ok(puppet_request_free(mortal_pid, in_vain));
+        puppet_release(mortal_pid);
+        take_error(first, -EOWNERDEAD);
+        puppet_bury(outer);
+        assert_true(is_dead(outer));
+        assert_ok(ant_swap(FN_OTHER, &lent_one, NULL, NULL));
+        assert_ok(ant_stop(dead, SOON, NULL));
+    }
+}
+
 static void the_callback_cannot_await_the_end_of_its_client(void **state)
 {
     (void)state;
@@ -265,6 +303,7 @@ int main(void)
         lent_test(the_callback_may_swap_its_own_server),
         lent_test(the_client_is_swapped_when_its_call_is_over),
         lent_test(a_client_that_is_replaced_by_force_ends_when_its_call_is_over),
+        lent_test(a_client_that_does_not_end_by_force_is_waited_for_no_longer),
         lent_test(the_callback_cannot_await_the_end_of_its_client),
     };
     return cmocka_run_group_tests_name("direct_swap", tests, NULL, NULL);
