@@ -466,7 +466,7 @@ static void its_event_loop_has_the_core_as_one_descriptor_more(void **state)
         assert_ok(ant_call(rq, SOON));
     }
     assert_soon(atomic_load(&loop.read) == ROUNDS);
-    assert_int_equal(atomic_load(&loop.served), ROUNDS);
+    assert_soon(atomic_load(&loop.served) == ROUNDS); /* counted after the reply */
     assert_ok(ant_request_free(rq));
     assert_ok(ant_stop(pid, SOON, &status));
     assert_int_equal(status, 0);
