@@ -835,7 +835,7 @@ static void who_does_not_leave_is_abandoned_and_is_no_process_until_it_has(void 
         assert_soon(atomic_load(&stubborn[way].begun));
     }
     assert_ok(ant_shutdown(&report));
-    assert_in_range(report.processes_abandoned, 1, WAYS + 2); /* also the old and the new server */
+    assert_true(report.processes_abandoned > 0); /* also the old server, and as many new ones as were tried */
     assert_true(report.areas_held >= WAYS);
     fixture_boot(NULL); /* the other core is still there, and is none of this one's business */
     for (int i = 0; i < WAYS; i++)
