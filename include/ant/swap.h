@@ -169,7 +169,7 @@ struct ant_swap_item {
  *   -EPERM     the calling thread is no process
  * Errors, rolled back: the old servers serve on, as after ant_swap:
  *   -ETIMEDOUT a time limit of one of them passed
- *   -EOWNERDEAD a new server ended or died in `start` or the transformer
+ *   -EOWNERDEAD a new server ended or died in `prepare`, `start` or the transformer
  *   -EDEADLK   (`virtual`) nobody is ready and no timer is set
  *   -ESHUTDOWN the caller was asked to stop
  *   -ECANCELED it was cancelled: ant_swap_cancel, of any of them

@@ -505,6 +505,34 @@ static void old_objects_are_kept_if_that_is_asked_for(void **state)
     assert_loaded_become(0);
 }
 
+/* One member's state names its old object: both serve on, and all that was loaded for them goes. */
+static void in_a_group_one_old_pointer_holds_all_back(void **state)
+{
+    (void)state;
+    static const struct ant_swap_options keep = {.keep_old_objects = true};
+    struct ant_swap_report reports[2];
+    struct ant_loaded *other = load(V1), *v2[] = {load(V2), load(V2)};
+    ant_pid pid = serve_file(V1);
+    serve(FN + 1, ant_loaded_program(other), NULL);
+    assert_ok(ant_program_unload(other));
+    objects.keeps_pointer = true;
+    assert_answers(1, 1);
+    struct ant_swap_item items[] = {{FN + 1, ant_loaded_program(v2[0]), NULL},
+                                    {FN, ant_loaded_program(v2[1]), NULL}};
+    assert_error(ant_swap_many(items, 2, reports), ESTALE);
+    assert_int_equal(reports[0].error, -ECANCELED);
+    assert_int_equal(reports[1].error, -ESTALE);
+    assert_int_equal(ask(OP_POINTER).version, 1);
+    items[1].options = &keep;
+    assert_ok(ant_swap_many(items, 2, NULL));
+    assert_ok(ant_program_unload(v2[0]));
+    assert_ok(ant_program_unload(v2[1]));
+    assert_loaded_become(3); /* the old one of the other has gone */
+    assert_int_equal(ask(OP_POINTER).version, 1);
+    assert_ok(ant_stop(pid, SOON, NULL));
+    assert_loaded_become(1);
+}
+
 static void swaps_within_an_object_and_into_one_look_for_nothing(void **state)
 {
     (void)state;
@@ -666,6 +694,7 @@ int main(void)
         load_test(the_report_and_the_log_tell_of_old_pointers),
         load_test(the_further_areas_of_a_heap_are_looked_through_too),
         load_test(old_objects_are_kept_if_that_is_asked_for),
+        load_test(in_a_group_one_old_pointer_holds_all_back),
         load_test(swaps_within_an_object_and_into_one_look_for_nothing),
         load_test(what_is_no_program_of_ours_is_refused),
         load_test(what_is_no_file_of_that_kind_is_refused),
