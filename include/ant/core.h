@@ -113,7 +113,7 @@ struct ant_shutdown_report {
  *   -EBUSY       the calling thread is a process already
  *   -EINVAL      a field of config, or one of the environment variables above, has a value that is not allowed
  *   -EPERM       `fifo` was asked for by name and is not permitted (root, CAP_SYS_NICE or RLIMIT_RTPRIO is needed); or the calling
- *                thread is the child that a process has forked
+ *                thread is the child that a process has forked, or in `dispose` (server.h), or a constructor (load.h)
  *   -ENOTSUP     a mover was asked for by name that cannot run here (kernel, seccomp); or contain_faults was, where the C library is not
  *                glibc as a shared library, or the processor neither x86-64 nor aarch64
  *   -ENOMEM      no memory or no addresses; the log says which (overcommit, ulimit -v) and what to make smaller

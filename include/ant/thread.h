@@ -49,7 +49,7 @@ ANT_API int ant_core_self(ant_core_id *core);
  *   -EINVAL    an option has a value that is not allowed; or, with a priority on `fifo`, the thread may not run on the core's CPUs
  *   -ESRCH     core names no core that runs; in a child of fork none does that the parent has booted
  *   -ENOTSUP   the core is on `virtual`, which runs one thread at a time: when others come to it would not be the same twice
- *   -EPERM     a priority was asked for on `fifo`, and is not permitted to this thread (CAP_SYS_NICE or RLIMIT_RTPRIO is needed); or it is the child that a process has forked
+ *   -EPERM     a priority was asked for on `fifo`, and is not permitted to this thread (CAP_SYS_NICE or RLIMIT_RTPRIO is needed); or it is the child that a process has forked, or in `dispose` (server.h), or a constructor (load.h)
  *   -EAGAIN    max_processes run already, or the host has no room for thread-specific data
  *   -ENOMEM    no memory or no addresses for its window
  *   -ESHUTDOWN the core is shutting down

@@ -145,7 +145,7 @@ int ant_thread_attach(ant_core_id id, const struct ant_process_options *options,
     const struct ant_process_options *o = options ? options : &defaults;
     if (antk_self)
         return -EBUSY;
-    if (antk_is_forked())
+    if (!antk_may_be_process())
         return -EPERM; /* as in ant_boot */
     if (o->stack_bytes != 0 ||
         (o->priority != 0 && !antk_process_options_ok(o->priority, ANTK_STACK_MIN)))

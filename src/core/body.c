@@ -9,6 +9,7 @@
 #include <string.h>
 
 _Thread_local struct antk_body *antk_self;
+_Thread_local uint32_t antk_aside;
 
 ANTK_APART void antk_leave(struct antk_body *self, int status)
 {
@@ -298,7 +299,9 @@ static void dispose(struct antk_body *self, bool replaced)
         self->machine->ops->set_priority(&self->own_thread, antk_own_level(self) - 1);
     self->server.state = NULL;
     self->server.state_bytes = 0;
+    antk_aside++;
     self->server.program->dispose(&self->server);
+    antk_aside--;
 }
 
 /* Whether its entry has returned, or it was left by longjmp, or by the program's pthread_exit. */

@@ -197,9 +197,9 @@ static void leave_to_parent(void)
     antk_cores_forget();
 }
 
-bool antk_is_forked(void)
+bool antk_may_be_process(void)
 {
-    return forked;
+    return !forked && antk_aside == 0;
 }
 
 static void watch_forks(void)
@@ -212,8 +212,8 @@ int ant_boot(const struct ant_config *given)
     static antk_once_flag watched = ANTK_ONCE;
     if (antk_self)
         return -EBUSY;
-    if (forked)
-        return -EPERM; /* what its thread has in liburcu is the parent's */
+    if (!antk_may_be_process())
+        return -EPERM; /* what the thread of a child of fork has in liburcu is the parent's */
     antk_once(&watched, watch_forks);
     struct antk_core *core = calloc(1, sizeof *core);
     if (!core)

@@ -75,8 +75,8 @@ void antk_core_list(struct antk_core *core);
 void antk_core_unlist(struct antk_core *core);
 /* A child of fork, before it returns from there: it has none of them. */
 void antk_cores_forget(void);
-/* Is the calling thread the child that a process has forked? */
-bool antk_is_forked(void);
+/* May the calling thread, which is no process, become one? Not the child that a process has forked, nor aside (process.h). */
+bool antk_may_be_process(void);
 
 /* Takes one of core->holders away; the last one frees the core. */
 void antk_core_put(struct antk_core *core);

@@ -117,11 +117,13 @@ struct antk_body *antk_object_step_aside(void)
 {
     struct antk_body *self = antk_self;
     antk_self = NULL;
+    antk_aside++;
     return self;
 }
 
 void antk_object_step_back(struct antk_body *self)
 {
+    antk_aside--;
     antk_self = self;
 }
 

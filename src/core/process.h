@@ -194,6 +194,8 @@ struct antk_body {
 };
 
 extern _Thread_local struct antk_body *antk_self;
+/* The thread runs code of a program's in which it is no process, and shall become none: `dispose`, constructors and destructors of objects, and those of others that they load. 0: it does not. */
+extern _Thread_local uint32_t antk_aside;
 
 /*
  * A thread is inside the core from the first line of a public call to its last, and whenever it runs no code of the program's. Only outside may a fault be contained, or

@@ -67,6 +67,8 @@ static void dispose(struct ant_server *self)
     expect(ant_self() == 0);
     expect_error(ant_ica_alloc(1, &area), EPERM);
     expect_error(ant_lookup(FN, &pid), EPERM);
+    expect_error(ant_boot(NULL), EPERM);
+    expect_error(ant_thread_attach(0, NULL, &pid), EPERM);
     plan.fall = thing->level - level();
     plan.disposed[self->generation]++;
 }
