@@ -185,6 +185,22 @@ struct ant_request *boss_result(void)
     return rq;
 }
 
+struct ant_request *puppet_hold(ant_pid pid, uint32_t function, uint32_t operation)
+{
+    struct ant_request *held = new_request(function);
+    held->operation = operation;
+    assert_ok(ant_send(held));
+    puppet_await(pid);
+    return held;
+}
+
+void puppet_let_go(ant_pid pid, struct ant_request *held)
+{
+    puppet_release(pid);
+    assert_ptr_equal(boss_result(), held);
+    assert_ok(ant_request_free(held));
+}
+
 bool boss_has_no_result(void)
 {
     while (hear(0))

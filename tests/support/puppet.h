@@ -36,6 +36,9 @@ void puppet_release(ant_pid pid);
 void puppet_dismiss(ant_pid pid);
 /* A puppet has died, or its server has: what it asked the boss is nobody's any more. */
 void puppet_bury(ant_pid pid);
+/* Sends a request in whose callback the server at pid obeys, waits until it does; and the end of that: released, and its result, the boss's next one, freed. */
+struct ant_request *puppet_hold(ant_pid pid, uint32_t function, uint32_t operation);
+void puppet_let_go(ant_pid pid, struct ant_request *held);
 /* The boss's next result (it receives its puppets' requests meanwhile). */
 struct ant_request *boss_result(void);
 /* Is there no result for the boss? */

@@ -131,17 +131,12 @@ static struct ant_request *obeying;
 /* Its callback does what it is told, until it is released. */
 static void hold(void)
 {
-    obeying = new_request(FN);
-    obeying->operation = OP_OBEY;
-    assert_ok(ant_send(obeying));
-    puppet_await(pid);
+    obeying = puppet_hold(pid, FN, OP_OBEY);
 }
 
 static void let_go(void)
 {
-    puppet_release(pid);
-    assert_ptr_equal(boss_result(), obeying);
-    assert_ok(ant_request_free(obeying));
+    puppet_let_go(pid, obeying);
 }
 
 static int watch_act(void *arg)
