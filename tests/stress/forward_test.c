@@ -1,4 +1,4 @@
-/* ctest: machines=virtual,fifo,other movers=strict,flat */
+/* ctest: machines=virtual,real movers=strict,flat */
 /*
  * Two servers, of which one passes most requests on to the other, while both are replaced again and again, by programs that prepare and dispose:
  * no request is lost, none is served twice, and each client has its own back.
