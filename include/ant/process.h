@@ -106,7 +106,8 @@ ANT_API int ant_stop(ant_pid pid, int64_t timeout_ns, int *status);
  *
  * Where it waits or works in the core it ends at once; where it is in the middle of a call, when that is done. Where it runs outside, it is dead
  * to the core from now on; its thread is stopped if it is safe (config.contain_faults; in the program's own code), and else abandoned: it ends when
- * it next calls into the core, and until then can still write to the memory that it can reach. What becomes of a server, its requests and areas:
+ * it next calls into the core, and until then can still write to the memory that it can reach. What it served has left it: with a mover that catches stale accesses
+ * its next access there is a fault, which ends the program unless it is contained. What becomes of a server, its requests and areas:
  * see enum ant_on_death in server.h. Any other process has ended: whom it served gets -EOWNERDEAD, and its exit status is that too. A server that
  * rests in a swap (from step 5 on) dies if the swap is rolled back; else its successor has its place.
  *
