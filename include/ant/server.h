@@ -62,7 +62,8 @@ struct ant_transformer {
 };
 
 /*
- * A program that a server can run. It, and what it points to, must stay valid as long as a server runs it.
+ * A program that a server can run. It, and what it points to, must stay valid as long as a server runs it; with a
+ * `dispose`, until that has returned.
  *
  * Requests reach it through `request` and `result`, or through its own loop `run`: one of the two ways, not both.
  * A callback may reply at once or keep the request and reply later, from any callback.

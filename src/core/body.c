@@ -215,7 +215,7 @@ static void init_body(struct antk_body *body, struct antk_endpoint *ep, int prio
     atomic_store(&body->runs, body);
     atomic_store(&body->lent_level, 0);
     body->exit_status = 0;
-    body->begun = false;
+    body->dispose = NULL;
     body->returned = false;
     atomic_store(&body->death, 0);
     atomic_store(&body->busy_since_ns, 0);
@@ -286,7 +286,7 @@ static void leave_endpoint(struct antk_body *self, bool ended)
 static bool has_to_dispose(struct antk_body *self, bool given_up)
 {
     uint32_t forced = atomic_load(&self->flags) & ~(uint32_t)(given_up ? ANTK_ABANDONED : 0);
-    return self->begun && self->server.program->dispose && forced == 0 && atomic_load(&self->death) == 0;
+    return self->dispose && forced == 0 && atomic_load(&self->death) == 0;
 }
 
 /*
@@ -300,7 +300,7 @@ static void dispose(struct antk_body *self, bool replaced)
     self->server.state = NULL;
     self->server.state_bytes = 0;
     antk_aside++;
-    self->server.program->dispose(&self->server);
+    self->dispose(&self->server);
     antk_aside--;
 }
 

@@ -92,7 +92,7 @@ static int candidate_main(struct antk_body *self)
     antk_thread_settle(&self->own_thread);
     if (!may_go(self, c, ANTK_PREPARES))
         return -ESHUTDOWN;
-    self->begun = true;
+    self->dispose = c->program->dispose;
     atomic_store(&self->stray, true);
     atomic_fetch_add(&c->endpoint->strays, 1);
     int rc = prepare(self, c);

@@ -173,7 +173,7 @@ struct antk_body {
     struct antk_frame own_frame; /* ... and on its own thread's */
     int exit_status;
     struct antk_attached *attached;          /* a thread of the program's that has joined (attach.c); NULL: one that the core has made, or boot */
-    bool begun;                              /* a server: it came as far as `prepare` or `start`, and has to dispose of what they made; its own thread's */
+    void (*dispose)(struct ant_server *);    /* a server that came as far as `prepare` or `start`: its program's, which may be gone once it has been replaced; its own thread's */
     bool returned;                           /* its thread has come back from its process, not ended in it; its own thread's */
     void *signal_stack;                      /* its slot's, for faults; NULL: none. See contain.h */
     stack_t former_stack;                    /* its own thread's: what it had for this before */
