@@ -280,6 +280,22 @@ static void one_that_was_abandoned_is_not(void **state)
     assert_disposed(1);
 }
 
+/* AddressSanitizer sees whoever looks at it. */
+static void a_program_without_one_may_be_gone_when_it_has_been_replaced(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct ant_program *program = malloc(sizeof *program);
+        assert_non_null(program);
+        *program = mortal_one;
+        ant_pid server = serve(FN_OTHER, program, NULL);
+        assert_ok(ant_swap(FN_OTHER, &mortal_one, NULL, NULL));
+        memset(program, 0x5a, sizeof *program);
+        free(program);
+        assert_ok(ant_stop(server, SOON, NULL));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +307,7 @@ int main(void)
         dispose_test(one_that_never_began_is_not),
         dispose_test(one_that_died_is_not),
         dispose_test(one_that_was_abandoned_is_not),
+        dispose_test(a_program_without_one_may_be_gone_when_it_has_been_replaced),
     };
     return cmocka_run_group_tests_name("dispose", tests, NULL, NULL);
 }
